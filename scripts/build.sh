@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# build.sh - the release build in build/: build/godwit and the library.
+set -eu
+cd "$(dirname "$0")/.."
+
+if [ ! -f build/build.ninja ]; then
+	mkdir -p build/logs
+	if ! meson setup build >build/logs/setup.log 2>&1; then
+		tail -n 20 build/logs/setup.log >&2
+		exit 1
+	fi
+fi
+exec ninja -C build --quiet
