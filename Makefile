@@ -41,6 +41,7 @@ install: build
 	@meson install -C build
 
 check:
+	@rm -f build/logs/summary
 	@scripts/bootstrap.sh all
 	@scripts/check.sh
 

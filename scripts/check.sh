@@ -83,7 +83,7 @@ build_fuzzers() {
 flags() {
 	[ -f "$1/compile_commands.json" ] || return
 	sed -nE 's/^ *"command": "(.*)",?$/\1/p' "$1/compile_commands.json" |
-		sed -E 's/ -(I|o|c|MF|MQ) *[^ ]+| -MD//g' | sort | uniq -c | sort -rn |
+		sed -E 's/ -(I|o|c|MF|MQ) *[^ ]+| -MD| -f[a-z-]*color[a-z-]*(=[a-z]+)?//g' | sort | uniq -c | sort -rn |
 		sed -nE '1s/^ *[0-9]+ /  /p'
 }
 
@@ -180,5 +180,5 @@ for dir in release clang asan tsan fuzz; do
 	flags build/check/$dir | fold -s -w 98 | sed '2,$s/^/  /'
 done
 echo
-echo "$passed passed, $failed failed, $skipped skipped"
+echo "$passed passed, $failed failed, $skipped skipped" | tee $logs/summary
 [ $failed -eq 0 ]

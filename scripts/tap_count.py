@@ -15,7 +15,7 @@ import re
 import sys
 
 PLAN = re.compile(r"1\.\.(\d+)")
-RESULT = re.compile(r"(not )?ok\s+\d+\s*(.*)")
+RESULT = re.compile(r"(not )?ok\s+\d+[\s-]*(.*)")
 SKIP = re.compile(r"#\s*skip", re.IGNORECASE)
 
 
@@ -52,7 +52,7 @@ def main():
             ok, skip, failures = count_program(run)
             passed, skipped, failed = passed + ok, skipped + skip, failed + len(failures)
             for reason in failures:
-                print(f"{run['name']}: {reason}", file=sys.stderr)
+                print(f"{run['name'].split(' / ')[-1]}: {reason}", file=sys.stderr)
     print(passed, failed, skipped)
 
 
