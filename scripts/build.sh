@@ -11,4 +11,5 @@ if [ ! -f build/build.ninja ]; then
 		exit 1
 	fi
 fi
-exec ninja -C build --quiet
+ninja -C build --quiet | sed '/no work to do/d'
+exit "${PIPESTATUS[0]}"
