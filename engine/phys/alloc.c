@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * alloc.c - from a request to a page and back: watermarks, the zonelist, references.
+ *
+ * Idea. A request walks its node's zonelist and takes from the first zone whose free memory stays
+ * above the watermark asked for. A page is born with one reference and dies with its last.
+ */
+#include "engine/phys/buddy.h"
+
+struct gw_zone *
+gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	for (unsigned z = 0; z < m->n_zones; z++)
+		if (pfn >= m->zones[z].start && pfn < m->zones[z].end)
+			return &m->zones[z];
+	return NULL;
+}
+
+uint64_t
+gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
+{
+	const uint64_t marks[] = {zone->wmark_min, zone->wmark_low, zone->wmark_high};
+
+	return marks[which] + zone->wmark_boost;
+}
+
+static bool
+has_block(const struct gw_zone *zone, unsigned order, gw_gfp_t gfp)
+{
+	for (unsigned o = order; o <= zone->machine->config.max_order; o++) {
+		const struct gw_free_area *area = &zone->free_area[o];
+
+		if (area->nr_free == 0)
+			continue;
+		for (unsigned t = 0; t < GW_MT_PCPTYPES; t++)
+			if (area->lists[t].n)
+				return true;
+		if (gfp & GW_GFP_MOVABLE && area->lists[GW_MT_CMA].n)
+			return true;
+		if (gfp & GW_GFP_HIGH && area->lists[GW_MT_HIGHATOMIC].n)
+			return true;
+	}
+	return false;
+}
+
+bool
+gw_zone_watermark_ok(const struct gw_zone *zone, unsigned order, uint64_t mark, gw_gfp_t gfp,
+	unsigned class)
+{
+	uint64_t free = gw_u64_load_relaxed(&zone->nr_free);
+	uint64_t unusable = ((uint64_t)1 << order) - 1;
+
+	if (gfp & GW_GFP_HIGH)
+		mark -= mark / 2;
+	else
+		unusable += zone->nr_free_highatomic;
+	if (!(gfp & GW_GFP_MOVABLE))
+		unusable += zone->nr_free_cma;
+	if (free <= mark + zone->lowmem_reserve[class] + unusable)
+		return false;
+	return order == 0 || has_block(zone, order, gfp);
+}
+
+void
+gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+{
+	struct gw_page *page = gw_page(m, pfn);
+	uint32_t flags = gw_flags_make(GW_PAGE_USED, order);
+
+	if (order > 0)
+		flags |= GW_PG_COMPOUND;
+	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
+		page[i].index = i;
+		gw_u32_store_relaxed(&page[i].flags, gw_flags_make(GW_PAGE_TAIL, 0));
+	}
+	page->index = 0;
+	gw_u32_store_relaxed(&page->mapcount, 0);
+	gw_ptr_store_relaxed(&page->owner, NULL);
+	gw_u32_store_relaxed(&page->flags, flags);
+	gw_ref_set(&page->refcount, 1);
+}
+
+void
+gw_page_unmake(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+{
+	struct gw_page *page = gw_page(m, pfn);
+
+	gw_ptr_store_relaxed(&page->owner, NULL);
+	for (gw_pfn_t i = 0; i < (gw_pfn_t)1 << order; i++)
+		gw_u32_store_relaxed(&page[i].flags, gw_flags_make(GW_PAGE_FREE, 0));
+}
+
+void
+gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+{
+	struct gw_page *head = gw_page(m, pfn);
+	uint32_t flags = gw_page_flags(head) &
+		(GW_PG_ISOLATED | GW_PG_LRU_HELD | GW_PG_ACTIVE | GW_PG_FILE | GW_PG_UNEVICTABLE |
+			GW_PG_DIRTY);
+
+	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
+		struct gw_page *page = head + i;
+
+		page->index = head->index;
+		gw_u32_store_relaxed(&page->mapcount, 0);
+		gw_ptr_store_relaxed(&page->owner, gw_ptr_load_relaxed(&head->owner));
+		gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_USED, 0) | flags);
+		gw_ref_add(&page->refcount, 1);
+	}
+	gw_u32_and_relaxed(&head->flags, ~(GW_PG_ORDER_MASK | GW_PG_COMPOUND));
+}
+
+static gw_pfn_t
+take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+{
+	gw_pfn_t pfn = GW_PFN_NONE;
+
+	/* High-order atomic requests go past the per-CPU lists to their reserve. */
+	if (gw_pcp_order(zone->machine, order) && !(order > 0 && gfp & GW_GFP_HIGH))
+		return gw_pcp_take(zone, order, type, gfp);
+	gw_spin_lock(&zone->lock);
+	pfn = gw_buddy_take(zone, order, type, gfp);
+	if (pfn != GW_PFN_NONE && order > 0 && gfp & GW_GFP_HIGH)
+		gw_highatomic_reserve(zone, pfn);
+	gw_spin_unlock(&zone->lock);
+	if (pfn != GW_PFN_NONE)
+		gw_count(zone->machine, GW_VM_PGALLOC, (uint64_t)1 << order);
+	return pfn;
+}
+
+static bool
+unreserve_highatomic(struct gw_machine *m, const struct gw_node *node)
+{
+	bool done = false;
+
+	for (unsigned i = 0; i < node->n_zonelist && !done; i++) {
+		struct gw_zone *zone = &m->zones[node->zonelist[i]];
+
+		gw_spin_lock(&zone->lock);
+		done = gw_highatomic_unreserve(zone);
+		gw_spin_unlock(&zone->lock);
+	}
+	return done;
+}
+
+static gw_pfn_t
+walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones, gw_gfp_t gfp,
+	unsigned order, enum gw_wmark mark)
+{
+	enum gw_migratetype type = gfp & GW_GFP_MOVABLE ? GW_MT_MOVABLE
+		: gfp & GW_GFP_RECLAIMABLE		? GW_MT_RECLAIMABLE
+							: GW_MT_UNMOVABLE;
+	unsigned class = m->zones[node->zonelist[0]].class;
+
+	for (unsigned i = 0; i < n_zones; i++) {
+		struct gw_zone *zone = &m->zones[node->zonelist[i]];
+		gw_pfn_t pfn;
+
+		if (!(gfp & GW_GFP_NO_WATERMARKS) &&
+			!gw_zone_watermark_ok(zone, order, gw_zone_wmark(zone, mark), gfp, class))
+			continue;
+		pfn = take(zone, order, type, gfp);
+		if (pfn != GW_PFN_NONE)
+			return pfn;
+	}
+	return GW_PFN_NONE;
+}
+
+int
+gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, unsigned order,
+	enum gw_wmark mark, gw_pfn_t *out)
+{
+	const struct gw_node *node = &m->nodes[node_id];
+	unsigned n = gfp & GW_GFP_THISNODE ? node->n_local : node->n_zonelist;
+	gw_pfn_t pfn;
+
+	if (n == 0)
+		return -ENOMEM;
+	pfn = walk_zonelist(m, node, n, gfp, order, mark);
+	/* Under pressure the reserve for high-order atomic requests is given up, block by block. */
+	while (pfn == GW_PFN_NONE && mark == GW_WMARK_MIN && unreserve_highatomic(m, node))
+		pfn = walk_zonelist(m, node, n, gfp, order, mark);
+	if (pfn == GW_PFN_NONE)
+		return -ENOMEM;
+	gw_prepare_page(m, pfn, order);
+	*out = pfn;
+	return 0;
+}
+
+void
+gw_get_page(struct gw_machine *m, gw_pfn_t pfn)
+{
+	gw_ref_get(&gw_page(m, gw_page_head(m, pfn))->refcount);
+}
+
+bool
+gw_get_page_unless_zero(struct gw_machine *m, gw_pfn_t pfn)
+{
+	return gw_ref_get_unless_zero(&gw_page(m, pfn)->refcount);
+}
+
+static void
+free_page(struct gw_machine *m, gw_pfn_t pfn)
+{
+	struct gw_page *page = gw_page(m, pfn);
+	uint32_t flags = gw_page_flags(page);
+	unsigned order = gw_flags_order(flags);
+
+	GW_BUG_ON(m, gw_flags_type(flags) != GW_PAGE_USED);
+	GW_CHECK_ON(m, flags & (GW_PG_LOCKED | GW_PG_LRU_HELD | GW_PG_ISOLATED));
+	if (flags & GW_PG_LRU)
+		gw_lru_release(m, pfn);
+	gw_page_unmake(m, pfn, order);
+	gw_pcp_free(gw_page_zone(m, pfn), pfn, order);
+}
+
+void
+gw_put_page(struct gw_machine *m, gw_pfn_t pfn)
+{
+	gw_pfn_t head = gw_page_head(m, pfn);
+
+	if (gw_ref_put(&gw_page(m, head)->refcount))
+		free_page(m, head);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * buddy.c - free blocks of a zone: merging, splitting, and falling back between migratetypes.
+ *
+ * Idea. A block of order o starts at a multiple of 2^o; its buddy differs in bit o. Freeing
+ * merges upwards while the buddy is a free block of the same order; taking splits downwards. Free
+ * blocks stand on the list of their pageblock's migratetype. A request whose own lists are
+ * empty falls back (FACTS 2.2): it claims a whole pageblock from the largest foreign block
+ * that qualifies, and only then steals the smallest.
+ *
+ * All functions: zone lock held.
+ */
+#include "engine/phys/buddy.h"
+
+/* Whom a type falls back to, in order; itself ends the row. */
+static const enum gw_migratetype fallbacks[GW_MT_PCPTYPES][2] = {
+	[GW_MT_UNMOVABLE] = {GW_MT_RECLAIMABLE, GW_MT_MOVABLE},
+	[GW_MT_MOVABLE] = {GW_MT_RECLAIMABLE, GW_MT_UNMOVABLE},
+	[GW_MT_RECLAIMABLE] = {GW_MT_UNMOVABLE, GW_MT_MOVABLE},
+};
+
+static void
+count_free(struct gw_zone *zone, enum gw_migratetype type, int64_t frames)
+{
+	gw_u64_store_relaxed(
+		&zone->nr_free, gw_u64_load_relaxed(&zone->nr_free) + (uint64_t)frames);
+	if (type == GW_MT_HIGHATOMIC)
+		zone->nr_free_highatomic += (uint64_t)frames;
+	else if (type == GW_MT_CMA)
+		zone->nr_free_cma += (uint64_t)frames;
+}
+
+static void
+list_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type, bool back)
+{
+	struct gw_machine *m = zone->machine;
+	struct gw_page *page = gw_page(m, pfn);
+	struct gw_free_area *area = &zone->free_area[order];
+
+	page->index = type;
+	gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_BUDDY, order));
+	if (back)
+		gw_list_push_back(m, &area->lists[type], pfn);
+	else
+		gw_list_push_front(m, &area->lists[type], pfn);
+	area->nr_free++;
+	count_free(zone, type, (int64_t)1 << order);
+}
+
+void
+gw_buddy_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type)
+{
+	list_insert(zone, pfn, order, type, false);
+}
+
+unsigned
+gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn)
+{
+	struct gw_machine *m = zone->machine;
+	struct gw_page *page = gw_page(m, pfn);
+	uint32_t flags = gw_page_flags(page);
+	unsigned order = gw_flags_order(flags);
+	enum gw_migratetype type = (enum gw_migratetype)page->index;
+
+	GW_CHECK_ON(m, gw_flags_type(flags) != GW_PAGE_BUDDY);
+	gw_list_remove(m, &zone->free_area[order].lists[type], pfn);
+	zone->free_area[order].nr_free--;
+	count_free(zone, type, -((int64_t)1 << order));
+	gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_FREE, 0));
+	return order;
+}
+
+static bool
+is_free_block(const struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+{
+	if (pfn < zone->start || pfn + ((gw_pfn_t)1 << order) > zone->end)
+		return false;
+	return gw_page_flags(gw_page(zone->machine, pfn)) == gw_flags_make(GW_PAGE_BUDDY, order);
+}
+
+/* May blocks of this order merge? Not across the edge of an isolated pageblock. */
+static bool
+may_merge(const struct gw_machine *m, gw_pfn_t pfn, gw_pfn_t buddy, unsigned order)
+{
+	enum gw_migratetype a, b;
+
+	if (order < m->config.pageblock_order)
+		return true;
+	a = gw_pageblock_type(m, pfn);
+	b = gw_pageblock_type(m, buddy);
+	return a == b || (a != GW_MT_ISOLATE && b != GW_MT_ISOLATE);
+}
+
+void
+gw_buddy_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+{
+	struct gw_machine *m = zone->machine;
+
+	while (order < m->config.max_order) {
+		gw_pfn_t buddy = pfn ^ ((gw_pfn_t)1 << order);
+
+		if (!is_free_block(zone, buddy, order) || !may_merge(m, pfn, buddy, order))
+			break;
+		gw_buddy_remove(zone, buddy);
+		gw_u32_store_relaxed(
+			&gw_page(m, pfn)->flags, gw_flags_make(GW_PAGE_FREE, 0));
+		pfn &= buddy;
+		order++;
+	}
+	/* A block that is likely to merge soon waits at the end of its list, to be taken last. */
+	list_insert(zone, pfn, order, gw_pageblock_type(m, pfn),
+		order + 1 < m->config.max_order &&
+			is_free_block(zone, (pfn & ~((gw_pfn_t)1 << order)) ^ ((gw_pfn_t)2 << order),
+				order + 1));
+}
+
+/* Cut a block of `from`, just taken, down to `order`: the upper halves go back to `type`. */
+static void
+expand(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, unsigned from, enum gw_migratetype type)
+{
+	while (from > order) {
+		from--;
+		list_insert(zone, pfn + ((gw_pfn_t)1 << from), from, type, false);
+	}
+}
+
+static gw_pfn_t
+take_smallest(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
+{
+	for (unsigned o = order; o <= zone->machine->config.max_order; o++) {
+		gw_pfn_t pfn = zone->free_area[o].lists[type].first;
+
+		if (pfn == GW_PFN_NONE)
+			continue;
+		gw_buddy_remove(zone, pfn);
+		expand(zone, pfn, order, o, type);
+		return pfn;
+	}
+	return GW_PFN_NONE;
+}
+
+/* Free frames of a pageblock, and frames in use that can move. Inexact for frames on other lists. */
+static void
+pageblock_census(const struct gw_zone *zone, gw_pfn_t start, unsigned *free, unsigned *movable)
+{
+	const struct gw_machine *m = zone->machine;
+	gw_pfn_t end = start + gw_pageblock_frames(m);
+
+	*free = *movable = 0;
+	for (gw_pfn_t pfn = start; pfn < end;) {
+		uint32_t flags = gw_page_flags(gw_page(m, pfn));
+		gw_pfn_t n = (gw_pfn_t)1 << gw_flags_order(flags);
+
+		if (gw_flags_type(flags) == GW_PAGE_BUDDY)
+			*free += n;
+		else if (gw_flags_type(flags) == GW_PAGE_USED &&
+			gw_owner_is_movable(gw_ptr_load_relaxed(&gw_page(m, pfn)->owner)))
+			*movable += n;
+		pfn += n;
+	}
+}
+
+/*
+ * Make the pageblocks that a foreign free block stands in `type`'s own: outright if it covers
+ * them, else if half of the pageblock is free or already of a compatible kind.
+ */
+static bool
+claim_pageblock(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type)
+{
+	struct gw_machine *m = zone->machine;
+	gw_pfn_t frames = gw_pageblock_frames(m);
+	gw_pfn_t start = gw_pageblock_start(m, pfn);
+	enum gw_migratetype old = gw_pageblock_type(m, pfn);
+	unsigned free, movable, alike = 0;
+
+	if (order >= m->config.pageblock_order) {
+		for (gw_pfn_t b = pfn; b < pfn + ((gw_pfn_t)1 << order); b += frames)
+			gw_pageblock_retype(zone, b, type);
+		return true;
+	}
+	if (start < zone->start || start + frames > zone->end)
+		return false;
+	pageblock_census(zone, start, &free, &movable);
+	if (type == GW_MT_MOVABLE)
+		alike = movable;
+	else if (old == GW_MT_MOVABLE)
+		alike = frames - free - movable;
+	if (free + alike < frames / 2)
+		return false;
+	gw_pageblock_retype(zone, start, type);
+	return true;
+}
+
+/* Mixing types inside a pageblock: keep more free, so that reclaim restores whole blocks. */
+static void
+boost_watermark(struct gw_zone *zone)
+{
+	const struct gw_machine_config *config = &zone->machine->config;
+	uint64_t frames = gw_pageblock_frames(zone->machine);
+	uint64_t most = zone->wmark_high * config->watermark_boost_factor / 10000;
+
+	if (zone->managed < frames * 4 || most == 0)
+		return;
+	if (most < frames)
+		most = frames;
+	zone->wmark_boost += frames;
+	if (zone->wmark_boost > most)
+		zone->wmark_boost = most;
+}
+
+/* May a block of this order make its pageblock change hands? (FACTS 2.2) */
+static bool
+claimable(const struct gw_machine *m, unsigned order, enum gw_migratetype type)
+{
+	return order >= m->config.pageblock_order / 2 || type != GW_MT_MOVABLE;
+}
+
+static gw_pfn_t
+take_by_claiming(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+{
+	struct gw_machine *m = zone->machine;
+	unsigned least = order;
+
+	if (gfp & GW_GFP_NOFRAGMENT && least < m->config.pageblock_order)
+		least = m->config.pageblock_order;
+	for (unsigned o = m->config.max_order + 1; o-- > least;) {
+		if (!claimable(m, o, type))
+			return GW_PFN_NONE;
+		for (unsigned i = 0; i < 2; i++) {
+			gw_pfn_t pfn = zone->free_area[o].lists[fallbacks[type][i]].first;
+
+			if (pfn == GW_PFN_NONE)
+				continue;
+			if (o < m->config.pageblock_order)
+				boost_watermark(zone);
+			if (claim_pageblock(zone, pfn, o, type))
+				return take_smallest(zone, order, type);
+		}
+	}
+	return GW_PFN_NONE;
+}
+
+static gw_pfn_t
+take_by_stealing(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
+{
+	for (unsigned o = order; o <= zone->machine->config.max_order; o++) {
+		for (unsigned i = 0; i < 2; i++) {
+			enum gw_migratetype from = fallbacks[type][i];
+			gw_pfn_t pfn = zone->free_area[o].lists[from].first;
+
+			if (pfn == GW_PFN_NONE)
+				continue;
+			gw_buddy_remove(zone, pfn);
+			expand(zone, pfn, order, o, from);
+			return pfn;
+		}
+	}
+	return GW_PFN_NONE;
+}
+
+gw_pfn_t
+gw_buddy_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+{
+	gw_pfn_t pfn = GW_PFN_NONE;
+	uint64_t free = gw_u64_load_relaxed(&zone->nr_free);
+
+	if (order > 0 && gfp & GW_GFP_HIGH)
+		pfn = take_smallest(zone, order, GW_MT_HIGHATOMIC);
+	/* Movable requests use CMA first once it holds most of what is free. */
+	if (pfn == GW_PFN_NONE && type == GW_MT_MOVABLE && zone->nr_free_cma > free / 2)
+		pfn = take_smallest(zone, order, GW_MT_CMA);
+	if (pfn == GW_PFN_NONE)
+		pfn = take_smallest(zone, order, type);
+	if (pfn == GW_PFN_NONE && type == GW_MT_MOVABLE)
+		pfn = take_smallest(zone, order, GW_MT_CMA);
+	if (pfn == GW_PFN_NONE)
+		pfn = take_by_claiming(zone, order, type, gfp);
+	if (pfn == GW_PFN_NONE && !(gfp & GW_GFP_NOFRAGMENT))
+		pfn = take_by_stealing(zone, order, type);
+	return pfn;
+}
+
+void
+gw_highatomic_reserve(struct gw_zone *zone, gw_pfn_t pfn)
+{
+	struct gw_machine *m = zone->machine;
+	uint64_t frames = gw_pageblock_frames(m);
+	uint64_t most = zone->managed / 100 / frames * frames;
+	enum gw_migratetype type = gw_pageblock_type(m, pfn);
+
+	if (zone->nr_reserved_highatomic + frames > most || type >= GW_MT_PCPTYPES)
+		return;
+	zone->nr_reserved_highatomic += frames;
+	gw_pageblock_retype(zone, pfn, GW_MT_HIGHATOMIC);
+}
+
+bool
+gw_highatomic_unreserve(struct gw_zone *zone)
+{
+	struct gw_machine *m = zone->machine;
+	uint64_t frames = gw_pageblock_frames(m);
+
+	for (unsigned o = 0; o <= m->config.max_order; o++) {
+		gw_pfn_t pfn = zone->free_area[o].lists[GW_MT_HIGHATOMIC].first;
+
+		if (pfn == GW_PFN_NONE)
+			continue;
+		zone->nr_reserved_highatomic -=
+			zone->nr_reserved_highatomic < frames ? zone->nr_reserved_highatomic : frames;
+		gw_pageblock_retype(zone, pfn, GW_MT_UNMOVABLE);
+		return true;
+	}
+	return false;
+}
+
+gw_pfn_t
+gw_isolate_free_block(struct gw_zone *zone, gw_pfn_t pfn)
+{
+	struct gw_machine *m = zone->machine;
+	uint32_t flags = gw_page_flags(gw_page(m, pfn));
+	gw_pfn_t n = (gw_pfn_t)1 << gw_flags_order(flags);
+
+	if (gw_flags_type(flags) != GW_PAGE_BUDDY)
+		return 0;
+	if (gw_pageblock_type(m, pfn) != GW_MT_ISOLATE &&
+		gw_u64_load_relaxed(&zone->nr_free) < gw_zone_wmark(zone, GW_WMARK_LOW) + n)
+		return 0;
+	gw_buddy_remove(zone, pfn);
+	/* Held: in use by nobody yet, refcount 0. */
+	gw_u32_store_relaxed(&gw_page(m, pfn)->flags,
+		gw_flags_make(GW_PAGE_USED, gw_flags_order(flags)));
+	return n;
+}
+
+void
+gw_free_block(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+{
+	struct gw_zone *zone = gw_page_zone(m, pfn);
+
+	gw_spin_lock(&zone->lock);
+	gw_u32_store_relaxed(&gw_page(m, pfn)->flags, gw_flags_make(GW_PAGE_FREE, 0));
+	gw_buddy_free(zone, pfn, order);
+	gw_spin_unlock(&zone->lock);
+}

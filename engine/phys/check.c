@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check.c - gw_machine_check(): walk everything, believe nothing (DESIGN 4).
+ *
+ * Idea. Two walks meet. The first follows every list and marks each page it finds in a bitmap;
+ * a page found twice, or in a state that does not belong on that list, is a finding. The
+ * second goes over the frames in order: each one must be accounted for by exactly one block
+ * or page, on a list exactly if its state says so, and the sums must be the counters'.
+ *
+ * Checks F1 to F3 (page.h), Z1 to Z4 (phys.h), P1, Q1, U1, U2, L1.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/phys/phys.h"
+
+struct check {
+	struct gw_machine *m;
+	void (*report)(void *ctx, const char *line);
+	void *ctx;
+	unsigned findings;
+	uint64_t *listed; /* one bit per frame: its head stands on a list that was walked */
+};
+
+static void GW_PRINTF(2, 3)
+	found(struct check *c, const char *format, ...)
+{
+	char line[GW_MESSAGE_MAX];
+	va_list ap;
+
+	c->findings++;
+	if (!c->report)
+		return;
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	c->report(c->ctx, line);
+}
+
+static bool
+is_listed(const struct check *c, gw_pfn_t pfn)
+{
+	return c->listed[pfn / 64] >> (pfn % 64) & 1;
+}
+
+/* What every page on one list must look like. */
+struct list_claim {
+	const char *name;
+	enum gw_page_type type;
+	int order;	     /* -1: any */
+	uint32_t flags, mask; /* flags & mask, of the frame's word */
+	uint32_t index;	     /* of free pages: their list's migratetype */
+	const struct gw_zone *zone; /* NULL: any zone of `node` */
+	unsigned node;
+};
+
+static void
+check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim *claim)
+{
+	const struct gw_page *page = gw_page(c->m, pfn);
+	const struct gw_zone *zone = gw_page_zone(c->m, pfn);
+	uint32_t flags = gw_page_flags(page);
+
+	if (gw_flags_type(flags) != claim->type)
+		found(c, "F1: frame %#x on %s has type %d", pfn, claim->name, gw_flags_type(flags));
+	if (claim->order >= 0 && gw_flags_order(flags) != (unsigned)claim->order)
+		found(c, "F3: frame %#x on %s of order %d says order %u", pfn, claim->name,
+			claim->order, gw_flags_order(flags));
+	if ((flags & claim->mask) != claim->flags)
+		found(c, "U1: frame %#x on %s has flags %#x", pfn, claim->name, flags);
+	if (claim->type != GW_PAGE_USED && page->index != claim->index)
+		found(c, "F1: frame %#x on %s says list %u", pfn, claim->name, page->index);
+	if (!zone || (claim->zone ? zone != claim->zone : zone->node != claim->node))
+		found(c, "Z4: frame %#x on %s of another zone", pfn, claim->name);
+}
+
+/* Walk a list. Returns the frames its pages make up. */
+static uint64_t
+walk_list(struct check *c, const struct gw_page_list *list, const struct list_claim *claim)
+{
+	gw_pfn_t prev = GW_PFN_NONE;
+	uint64_t n = 0, frames = 0;
+
+	for (gw_pfn_t pfn = list->first; pfn != GW_PFN_NONE; pfn = gw_page(c->m, pfn)->next) {
+		if (pfn >= c->m->n_frames || n++ == list->n) {
+			found(c, "L1: %s runs on past its %llu pages at %#x", claim->name,
+				(unsigned long long)list->n, pfn);
+			return frames;
+		}
+		if (gw_page(c->m, pfn)->prev != prev)
+			found(c, "L1: %s is broken before frame %#x", claim->name, pfn);
+		if (is_listed(c, pfn))
+			found(c, "F1: frame %#x on %s is on another list too", pfn, claim->name);
+		c->listed[pfn / 64] |= (uint64_t)1 << (pfn % 64);
+		check_listed(c, pfn, claim);
+		frames += (uint64_t)1 << gw_flags_order(gw_page_flags(gw_page(c->m, pfn)));
+		prev = pfn;
+	}
+	if (n != list->n || list->last != prev)
+		found(c, "L1: %s counts %llu pages and has %llu", claim->name,
+			(unsigned long long)list->n, (unsigned long long)n);
+	return frames;
+}
+
+static void
+check_free_areas(struct check *c, struct gw_zone *zone)
+{
+	uint64_t free = 0, cma = 0, highatomic = 0;
+
+	for (unsigned o = 0; o <= c->m->config.max_order; o++) {
+		uint64_t blocks = 0;
+
+		for (unsigned t = 0; t < GW_MT_NR; t++) {
+			struct list_claim claim = {"a free list", GW_PAGE_BUDDY, (int)o, 0,
+				GW_PG_FLAGS_MASK, t, zone, 0};
+			uint64_t frames = walk_list(c, &zone->free_area[o].lists[t], &claim);
+
+			blocks += zone->free_area[o].lists[t].n;
+			free += frames;
+			cma += t == GW_MT_CMA ? frames : 0;
+			highatomic += t == GW_MT_HIGHATOMIC ? frames : 0;
+		}
+		if (blocks != zone->free_area[o].nr_free)
+			found(c, "Z2: zone %s counts %llu free blocks of order %u and has %llu",
+				zone->name, (unsigned long long)zone->free_area[o].nr_free, o,
+				(unsigned long long)blocks);
+	}
+	if (free != gw_u64_load_relaxed(&zone->nr_free) || cma != zone->nr_free_cma ||
+		highatomic != zone->nr_free_highatomic)
+		found(c, "Z2: zone %s counts %llu free frames and has %llu", zone->name,
+			(unsigned long long)gw_u64_load_relaxed(&zone->nr_free),
+			(unsigned long long)free);
+}
+
+static void
+check_pcps(struct check *c, struct gw_zone *zone)
+{
+	for (unsigned cpu = 0; cpu < c->m->config.n_cpus; cpu++) {
+		struct gw_pcp *pcp = &zone->pcp[cpu];
+		uint64_t frames = 0;
+
+		for (unsigned i = 0; i < GW_PCP_LISTS; i++) {
+			unsigned row = i / GW_MT_PCPTYPES;
+			struct list_claim claim = {"a per-CPU list", GW_PAGE_PCP,
+				row < GW_PCP_SMALL_ORDERS ? (int)row
+							  : (int)c->m->config.pageblock_order,
+				0, GW_PG_FLAGS_MASK, i % GW_MT_PCPTYPES, zone, 0};
+
+			frames += walk_list(c, &pcp->lists[i], &claim);
+		}
+		if (frames != pcp->n_frames)
+			found(c, "Q1: zone %s CPU %u counts %u per-CPU frames and has %llu",
+				zone->name, cpu, pcp->n_frames, (unsigned long long)frames);
+	}
+}
+
+static void
+check_lrus(struct check *c, unsigned id)
+{
+	static const uint32_t flags[GW_LRU_NR] = {GW_PG_LRU, GW_PG_LRU | GW_PG_ACTIVE,
+		GW_PG_LRU | GW_PG_FILE, GW_PG_LRU | GW_PG_FILE | GW_PG_ACTIVE,
+		GW_PG_LRU | GW_PG_UNEVICTABLE};
+	struct gw_node *node = &c->m->nodes[id];
+
+	for (unsigned l = 0; l < GW_LRU_NR; l++) {
+		struct list_claim claim = {"an LRU list", GW_PAGE_USED, -1, flags[l],
+			l == GW_LRU_UNEVICTABLE ? GW_PG_LRU | GW_PG_UNEVICTABLE
+						: GW_PG_LRU | GW_PG_ACTIVE | GW_PG_FILE |
+							GW_PG_UNEVICTABLE,
+			0, NULL, id};
+		uint64_t frames = walk_list(c, &node->lru[l], &claim);
+
+		if (frames != gw_u64_load_relaxed(&node->lru_frames[l]))
+			found(c, "U2: node %u LRU %u counts %llu frames and has %llu", id, l,
+				(unsigned long long)gw_u64_load_relaxed(&node->lru_frames[l]),
+				(unsigned long long)frames);
+	}
+}
+
+/* The frames behind a head must be what the head says. */
+static void
+check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
+{
+	bool used = gw_flags_type(flags) == GW_PAGE_USED;
+
+	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << gw_flags_order(flags); i++) {
+		const struct gw_page *page = gw_page(c->m, pfn + i);
+
+		if (gw_page_flags(page) != gw_flags_make(used ? GW_PAGE_TAIL : GW_PAGE_FREE, 0) ||
+			(used && page->index != i))
+			found(c, "F3: frame %#x inside the block of %#x has flags %#x", pfn + i, pfn,
+				gw_page_flags(page));
+		if (gw_ref_read(&page->refcount) != 0)
+			found(c, "I7: frame %#x inside the block of %#x has %u references", pfn + i,
+				pfn, gw_ref_read(&page->refcount));
+	}
+}
+
+static bool
+expects_list(uint32_t flags)
+{
+	switch (gw_flags_type(flags)) {
+	case GW_PAGE_BUDDY:
+	case GW_PAGE_PCP:
+		return true;
+	case GW_PAGE_USED:
+		return flags & GW_PG_LRU;
+	default:
+		return false;
+	}
+}
+
+/* One frame that heads something; returns how many frames it accounts for. */
+static gw_pfn_t
+check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *managed)
+{
+	const struct gw_page *page = gw_page(c->m, pfn);
+	uint32_t flags = gw_page_flags(page);
+	enum gw_page_type type = gw_flags_type(flags);
+	unsigned order = gw_flags_order(flags);
+	gw_pfn_t n = (gw_pfn_t)1 << order;
+	uint32_t refs = gw_ref_read(&page->refcount);
+
+	if (type == GW_PAGE_FREE || type == GW_PAGE_TAIL || type > GW_PAGE_TAIL) {
+		found(c, "F1: frame %#x belongs to no block or page (flags %#x)", pfn, flags);
+		return 1;
+	}
+	if (type == GW_PAGE_RESERVED)
+		return 1;
+	*managed += n;
+	if (pfn & (n - 1) || n > zone->end - pfn) {
+		found(c, "Z1: block of %#x, order %u, is not aligned or leaves its zone", pfn, order);
+		return 1;
+	}
+	if ((refs != 0) != (type == GW_PAGE_USED))
+		found(c, "F2: frame %#x of type %d has %u references", pfn, type, refs);
+	if (expects_list(flags) != is_listed(c, pfn))
+		found(c, "F1: frame %#x with flags %#x is %son a list", pfn, flags,
+			is_listed(c, pfn) ? "" : "not ");
+	if (type == GW_PAGE_USED && (flags & GW_PG_LOCKED))
+		found(c, "frame %#x is locked on an idle machine", pfn);
+	check_inner(c, pfn, flags);
+	return n;
+}
+
+static void
+check_frames(struct check *c, struct gw_zone *zone)
+{
+	uint64_t managed = 0;
+
+	for (gw_pfn_t pfn = zone->start; pfn < zone->end;)
+		pfn += check_head(c, zone, pfn, &managed);
+	if (managed != zone->managed)
+		found(c, "E1: zone %s manages %llu frames and has %llu", zone->name,
+			(unsigned long long)zone->managed, (unsigned long long)managed);
+}
+
+static void
+check_pageblocks(struct check *c)
+{
+	struct gw_machine *m = c->m;
+	gw_pfn_t counted = 0;
+
+	for (unsigned z = 0; z < m->n_zones; z++) {
+		struct gw_zone *zone = &m->zones[z];
+		gw_pfn_t b = zone->start >> m->config.pageblock_order;
+		gw_pfn_t end = ((zone->end - 1) >> m->config.pageblock_order) + 1;
+		uint64_t n[GW_MT_NR] = {0};
+
+		for (b = b < counted ? counted : b; b < end; b++)
+			n[gw_pageblock_type(m, b << m->config.pageblock_order)]++;
+		counted = end;
+		if (memcmp(n, zone->pageblocks, sizeof(n)))
+			found(c, "P1: zone %s miscounts its pageblocks by type", zone->name);
+	}
+}
+
+unsigned
+gw_machine_check(struct gw_machine *m, void (*report)(void *ctx, const char *line), void *ctx)
+{
+	struct check c = {m, report, ctx, 0, NULL};
+	size_t bytes = ((size_t)m->n_frames / 64 + 1) * sizeof(*c.listed);
+
+	c.listed = m->ops->alloc(m->ctx, bytes);
+	if (!c.listed) {
+		found(&c, "no memory for the check itself");
+		return c.findings;
+	}
+	for (unsigned z = 0; z < m->n_zones; z++) {
+		check_free_areas(&c, &m->zones[z]);
+		check_pcps(&c, &m->zones[z]);
+	}
+	for (unsigned n = 0; n < m->n_nodes; n++)
+		check_lrus(&c, n);
+	for (unsigned z = 0; z < m->n_zones; z++)
+		check_frames(&c, &m->zones[z]);
+	check_pageblocks(&c);
+	m->ops->release(m->ctx, c.listed, bytes);
+	return c.findings;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lru.c - a node's LRU lists, the per-CPU batches before them, and isolation from them.
+ *
+ * Idea. Pages are added by batches, one a CPU, so that the LRU lock is taken once for many (D21,
+ * D22). A batched page carries a reference of the batch, so migration sees it as pinned until
+ * the batch drains. Isolation takes a page off its list and remembers in the page's flags which
+ * it was; while off, it counts as isolated (D12).
+ *
+ * Invariants
+ *   U1  GW_PG_LRU is set exactly while the page is linked on the list that ACTIVE, FILE and
+ *       UNEVICTABLE name; GW_PG_LRU_HELD exactly while it is isolated from it
+ *   U2  lru_frames[l] == frames of the pages on list l
+ */
+#include "engine/phys/buddy.h"
+
+static uint32_t
+lru_flags(enum gw_lru lru)
+{
+	static const uint32_t flags[GW_LRU_NR] = {
+		[GW_LRU_INACTIVE_ANON] = 0,
+		[GW_LRU_ACTIVE_ANON] = GW_PG_ACTIVE,
+		[GW_LRU_INACTIVE_FILE] = GW_PG_FILE,
+		[GW_LRU_ACTIVE_FILE] = GW_PG_FILE | GW_PG_ACTIVE,
+		[GW_LRU_UNEVICTABLE] = GW_PG_UNEVICTABLE,
+	};
+
+	return flags[lru];
+}
+
+#define LRU_WHICH (GW_PG_ACTIVE | GW_PG_FILE | GW_PG_UNEVICTABLE)
+
+static enum gw_lru
+flags_lru(uint32_t flags)
+{
+	if (flags & GW_PG_UNEVICTABLE)
+		return GW_LRU_UNEVICTABLE;
+	return (flags & GW_PG_FILE ? GW_LRU_INACTIVE_FILE : GW_LRU_INACTIVE_ANON) +
+		(flags & GW_PG_ACTIVE ? 1 : 0);
+}
+
+static struct gw_node *
+page_node(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	return &m->nodes[gw_page_zone(m, pfn)->node];
+}
+
+/* lru_lock held. */
+static void
+lru_link(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
+{
+	struct gw_page *page = gw_page(m, pfn);
+	uint32_t flags = gw_u32_or_relaxed(&page->flags, GW_PG_LRU);
+	enum gw_lru lru = flags_lru(flags);
+
+	gw_list_push_front(m, &node->lru[lru], pfn);
+	gw_u64_add_relaxed(&node->lru_frames[lru], (uint64_t)1 << gw_flags_order(flags));
+}
+
+/* lru_lock held. */
+static void
+lru_unlink(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
+{
+	struct gw_page *page = gw_page(m, pfn);
+	uint32_t flags = gw_u32_and_relaxed(&page->flags, ~GW_PG_LRU);
+	enum gw_lru lru = flags_lru(flags);
+
+	gw_list_remove(m, &node->lru[lru], pfn);
+	gw_u64_sub_relaxed(&node->lru_frames[lru], (uint64_t)1 << gw_flags_order(flags));
+}
+
+static void
+count_isolated(struct gw_node *node, uint32_t flags, bool more)
+{
+	gw_atomic_u64 *count = &node->isolated_frames[flags & GW_PG_FILE ? 1 : 0];
+	uint64_t n = (uint64_t)1 << gw_flags_order(flags);
+
+	if (more)
+		gw_u64_add_relaxed(count, n);
+	else
+		gw_u64_sub_relaxed(count, n);
+}
+
+/* Move the batch's pages to their lists, in runs of one node. Batch lock held. */
+static void
+batch_drain(struct gw_machine *m, struct gw_lru_batch *batch)
+{
+	struct gw_node *locked = NULL;
+
+	for (unsigned i = 0; i < batch->n; i++) {
+		gw_pfn_t pfn = batch->pages[i];
+		struct gw_node *node = page_node(m, pfn);
+
+		if (node != locked) {
+			if (locked)
+				gw_spin_unlock(&locked->lru_lock);
+			gw_spin_lock(&node->lru_lock);
+			locked = node;
+		}
+		lru_link(m, node, pfn);
+	}
+	if (locked)
+		gw_spin_unlock(&locked->lru_lock);
+	/* The last reference may go here: outside the LRU lock, which freeing takes. */
+	for (unsigned i = 0; i < batch->n; i++)
+		gw_put_page(m, batch->pages[i]);
+	batch->n = 0;
+}
+
+void
+gw_lru_add(struct gw_machine *m, gw_pfn_t pfn, enum gw_lru lru)
+{
+	struct gw_lru_batch *batch = &m->lru_batches[gw_current_cpu()];
+	struct gw_page *page = gw_page(m, pfn);
+
+	GW_CHECK_ON(m, gw_page_flags(page) & (GW_PG_LRU | GW_PG_LRU_HELD));
+	gw_u32_or_relaxed(&page->flags, lru_flags(lru));
+	gw_ref_get(&page->refcount);
+	gw_spin_lock(&batch->lock);
+	batch->pages[batch->n++] = pfn;
+	if (batch->n >= m->config.lru_batch)
+		batch_drain(m, batch);
+	gw_spin_unlock(&batch->lock);
+}
+
+void
+gw_lru_seed(struct gw_machine *m, struct gw_zone *zone, gw_pfn_t pfn, enum gw_lru lru)
+{
+	struct gw_node *node = &m->nodes[zone->node];
+
+	gw_u32_or_relaxed(&gw_page(m, pfn)->flags, lru_flags(lru));
+	gw_spin_lock(&node->lru_lock);
+	lru_link(m, node, pfn);
+	gw_spin_unlock(&node->lru_lock);
+}
+
+static void
+drain_cpu(struct gw_machine *m, unsigned cpu)
+{
+	struct gw_lru_batch *batch = &m->lru_batches[cpu];
+
+	gw_spin_lock(&batch->lock);
+	if (batch->n)
+		batch_drain(m, batch);
+	gw_spin_unlock(&batch->lock);
+}
+
+void
+gw_lru_add_drain(struct gw_machine *m)
+{
+	drain_cpu(m, gw_current_cpu());
+}
+
+void
+gw_lru_add_drain_all(struct gw_machine *m)
+{
+	for (unsigned cpu = 0; cpu < m->config.n_cpus; cpu++)
+		drain_cpu(m, cpu);
+}
+
+uint64_t
+gw_lru_count(const struct gw_machine *m, unsigned node, enum gw_lru lru)
+{
+	return node < m->n_nodes ? gw_u64_load_relaxed(&m->nodes[node].lru_frames[lru]) : 0;
+}
+
+int
+gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn)
+{
+	struct gw_node *node = page_node(m, pfn);
+	struct gw_page *page = gw_page(m, pfn);
+	int err = -EBUSY;
+
+	gw_spin_lock(&node->lru_lock);
+	if (gw_page_flags(page) & GW_PG_LRU && gw_ref_get_unless_zero(&page->refcount)) {
+		lru_unlink(m, node, pfn);
+		count_isolated(node, gw_u32_or_relaxed(&page->flags, GW_PG_LRU_HELD), true);
+		err = 0;
+	}
+	gw_spin_unlock(&node->lru_lock);
+	return err;
+}
+
+void
+gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn)
+{
+	gw_lru_putback_as(m, pfn, pfn);
+}
+
+void
+gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner)
+{
+	struct gw_node *node = page_node(m, winner);
+	uint32_t flags = gw_page_flags(gw_page(m, from));
+
+	if (!(flags & GW_PG_LRU_HELD))
+		return;
+	gw_u32_and_relaxed(&gw_page(m, from)->flags, ~GW_PG_LRU_HELD);
+	count_isolated(page_node(m, from), flags, false);
+	gw_u32_or_relaxed(&gw_page(m, winner)->flags, flags & LRU_WHICH);
+	gw_spin_lock(&node->lru_lock);
+	lru_link(m, node, winner);
+	gw_spin_unlock(&node->lru_lock);
+}
+
+void
+gw_lru_release(struct gw_machine *m, gw_pfn_t pfn)
+{
+	struct gw_node *node = page_node(m, pfn);
+
+	gw_spin_lock(&node->lru_lock);
+	if (gw_page_flags(gw_page(m, pfn)) & GW_PG_LRU)
+		lru_unlink(m, node, pfn);
+	gw_spin_unlock(&node->lru_lock);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page.h - struct gw_page: one per frame, 32 bytes.
+ *
+ * Idea. All that a scanner must know of a frame stands in one word, `flags`: what state it is
+ * in (type), how large the block or compound page is that it heads (order), and its flag
+ * bits. So a scan without locks reads one word per frame, and type and order belong together
+ * (they may be out of date a moment later: R11).
+ *
+ *   flags     31..28  27..24  23..0
+ *             type    order   GW_PG_* bits
+ *
+ * By type, the other fields mean:
+ *
+ *   type       refcount  next, prev         index             owner
+ *   RESERVED   0         -                  -                 0          never given to the allocator
+ *   BUDDY      0         free-list links    migratetype list  0          head of a free block
+ *   FREE       0         -                  -                 0          inside a free block
+ *   PCP        0         per-CPU links      migratetype list  0          head of a per-CPU free block
+ *   USED       >= 1      owner's, LRU or    owner's word      tagged     head of a page in use
+ *                        isolated list
+ *   TAIL       0         -                  frames to head    0          of a page in use (I7)
+ *
+ * mapcount counts page-table entries that map the page; 0: mapped nowhere.
+ * owner's low two bits say what it points to (GW_OWNER_*).
+ *
+ * Invariants (gw_machine_check())
+ *   F1  a frame is in exactly one of: buddy list, per-CPU list, LRU list, isolated list, off-list
+ *   F2  refcount is 0 exactly for free, reserved and tail frames, and briefly for frozen ones
+ *   F3  order is that of the block a BUDDY, PCP or USED frame heads, 0 otherwise
+ *
+ * Who may write: a free frame's fields, whoever holds its list's lock (zone or per-CPU); a
+ * page in use: GW_PG_LOCKED and GW_PG_WAITERS anybody with a reference (and a DROP waiter
+ * sets WAITERS before it drops its own); links, the lock of the list; owner and index,
+ * the holder of the page lock.
+ */
+#ifndef GW_ENGINE_PHYS_PAGE_H
+#define GW_ENGINE_PHYS_PAGE_H
+
+#include "engine/sync/sync.h"
+#include "godwit/types.h"
+
+#define GW_PG_LOCKED	  0x000001u /* page lock */
+#define GW_PG_WAITERS	  0x000002u /* somebody waits for it */
+#define GW_PG_LRU	  0x000004u /* on an LRU list of its node */
+#define GW_PG_ACTIVE	  0x000008u /* the active one */
+#define GW_PG_FILE	  0x000010u /* a file list, not an anonymous one */
+#define GW_PG_UNEVICTABLE 0x000020u /* the unevictable one */
+#define GW_PG_ISOLATED	  0x000040u /* taken for migration, on its list */
+#define GW_PG_DIRTY	  0x000080u
+#define GW_PG_WRITEBACK	  0x000100u
+#define GW_PG_COMPOUND	  0x000200u /* head of a page of order > 0 */
+#define GW_PG_LRU_HELD	  0x000400u /* isolated from the LRU list that the bits above name */
+#define GW_PG_FLAGS_MASK  0xffffffu
+
+#define GW_PG_ORDER_SHIFT 24
+#define GW_PG_ORDER_MASK  0x0f000000u
+#define GW_PG_TYPE_SHIFT  28
+
+enum gw_page_type {
+	GW_PAGE_RESERVED, /* zero: fresh memory is all reserved */
+	GW_PAGE_BUDDY,
+	GW_PAGE_FREE,
+	GW_PAGE_PCP,
+	GW_PAGE_USED,
+	GW_PAGE_TAIL
+};
+
+#define GW_OWNER_TAG	 ((uintptr_t)3)
+#define GW_OWNER_MAPPING ((uintptr_t)0) /* struct gw_mapping; NULL: nobody's */
+#define GW_OWNER_ANON	 ((uintptr_t)1) /* struct gw_anon_vma: anonymous until freed (A7) */
+#define GW_OWNER_MOVABLE ((uintptr_t)2) /* const struct gw_movable_ops */
+
+struct gw_page {
+	gw_atomic_u32 flags;
+	gw_refcount refcount;
+	gw_atomic_u32 mapcount;
+	uint32_t index;
+	gw_pfn_t next, prev;
+	gw_atomic_ptr owner;
+};
+_Static_assert(sizeof(struct gw_page) == 32, "a frame costs 32 bytes");
+
+static inline enum gw_page_type
+gw_flags_type(uint32_t flags)
+{
+	return (enum gw_page_type)(flags >> GW_PG_TYPE_SHIFT);
+}
+
+static inline unsigned
+gw_flags_order(uint32_t flags)
+{
+	return (flags & GW_PG_ORDER_MASK) >> GW_PG_ORDER_SHIFT;
+}
+
+/* The word of a frame without flag bits. */
+static inline uint32_t
+gw_flags_make(enum gw_page_type type, unsigned order)
+{
+	return (uint32_t)type << GW_PG_TYPE_SHIFT | (uint32_t)order << GW_PG_ORDER_SHIFT;
+}
+
+static inline uint32_t
+gw_page_flags(const struct gw_page *page)
+{
+	return gw_u32_load_relaxed(&page->flags);
+}
+
+static inline void *
+gw_movable_owner(const void *ops)
+{
+	return (void *)((uintptr_t)ops | GW_OWNER_MOVABLE);
+}
+
+/* True if page migration knows how to move pages of this owner word by callbacks. */
+static inline bool
+gw_owner_is_movable(const void *owner)
+{
+	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_MOVABLE;
+}
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pageblock.c - one byte per pageblock: its migratetype and compaction's skip hint.
+ *
+ * Invariant P1: zone->pageblocks[t] counts the pageblocks of type t whose first frame in the map
+ * that belongs to a zone belongs to this one.
+ */
+#include "engine/phys/buddy.h"
+
+static gw_atomic_u8 *
+word(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	return &m->pageblocks[pfn >> m->config.pageblock_order];
+}
+
+enum gw_migratetype
+gw_pageblock_type(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	return (enum gw_migratetype)(gw_u8_load_relaxed(word(m, pfn)) & GW_PB_TYPE);
+}
+
+bool
+gw_pageblock_skip(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	return gw_u8_load_relaxed(word(m, pfn)) & GW_PB_SKIP;
+}
+
+void
+gw_pageblock_set_skip(struct gw_machine *m, gw_pfn_t pfn, bool skip)
+{
+	if (skip)
+		gw_u8_or_relaxed(word(m, pfn), GW_PB_SKIP);
+	else
+		gw_u8_and_relaxed(word(m, pfn), (uint8_t)~GW_PB_SKIP);
+}
+
+/* Set the type in the word; readers see the old type or the new one, skip bit intact. */
+static void
+set_type(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type)
+{
+	uint8_t old = gw_u8_load_relaxed(word(m, pfn));
+
+	while (!gw_u8_cas_relaxed(
+		word(m, pfn), &old, (uint8_t)((old & ~GW_PB_TYPE) | (unsigned)type)))
+		;
+}
+
+void
+gw_pageblock_retype(struct gw_zone *zone, gw_pfn_t pfn, enum gw_migratetype type)
+{
+	struct gw_machine *m = zone->machine;
+	gw_pfn_t start = gw_pageblock_start(m, pfn);
+	gw_pfn_t end = start + gw_pageblock_frames(m);
+	enum gw_migratetype old = gw_pageblock_type(m, pfn);
+
+	if (old == type)
+		return;
+	zone->pageblocks[old]--;
+	zone->pageblocks[type]++;
+	set_type(m, start, type);
+	if (start < zone->start)
+		start = zone->start;
+	if (end > zone->end)
+		end = zone->end;
+	while (start < end) {
+		uint32_t flags = gw_page_flags(gw_page(m, start));
+		unsigned order = gw_flags_order(flags);
+
+		/* A block larger than a pageblock is listed by the type of its first one. */
+		if (gw_flags_type(flags) == GW_PAGE_BUDDY) {
+			gw_buddy_remove(zone, start);
+			gw_buddy_insert(zone, start, order, type);
+		}
+		start += (gw_pfn_t)1 << order;
+	}
+}

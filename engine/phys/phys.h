@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * phys.h - physical memory: the machine's frames, zones, pageblocks and their locks; what the
+ * other rooms of the engine may use of them.
+ *
+ * Idea. Frames are an array indexed by number; zones are ranges of it with buddy free areas,
+ * per-CPU lists in front and LRU lists beside; pageblocks carry the migratetype and the
+ * compaction hints of 2^pageblock_order frames.
+ *
+ * Invariants (gw_machine_check())
+ *   Z1  a block on free list (order o, type t) starts at a multiple of 2^o, its head says BUDDY and
+ *       o, its other frames FREE
+ *   Z2  per zone, the free counts by order add up to nr_free (I10)
+ *   Z3  two free buddies of equal order below max_order do not coexist, except as seeded
+ *   Z4  no free block or page in use crosses a zone's edge
+ */
+#ifndef GW_ENGINE_PHYS_PHYS_H
+#define GW_ENGINE_PHYS_PHYS_H
+
+#include <errno.h>
+
+#include "engine/phys/page.h"
+#include "engine/sync/bug.h"
+#include "godwit/alloc.h"
+#include "godwit/machine.h"
+#include "godwit/migrate.h"
+#include "godwit/task.h"
+#include "godwit/zone.h"
+
+/* Pageblock byte. The type is written under the zone lock; both are read anywhere. */
+#define GW_PB_TYPE 0x07u
+#define GW_PB_SKIP 0x08u /* compaction found nothing here (FACTS 2.1); a hint, racy by design */
+
+/* Per-CPU lists hold orders 0..3 and the pageblock order, each for the first three migratetypes. */
+#define GW_PCP_SMALL_ORDERS 4
+#define GW_PCP_LISTS	    ((GW_PCP_SMALL_ORDERS + 1) * GW_MT_PCPTYPES)
+
+struct gw_pcp {
+	gw_spinlock lock; /* rank PCP, over the zone lock */
+	/* Guarded by lock. */
+	uint32_t n_frames;		     /* held in all lists */
+	uint32_t batch, high;		     /* frames moved per refill; drained above high */
+	struct gw_page_list lists[GW_PCP_LISTS]; /* freed first, drained from the last */
+	uint64_t allocs, frees;		     /* pages, for pgalloc and pgfree */
+} __attribute__((aligned(64)));
+
+struct gw_free_area {
+	struct gw_page_list lists[GW_MT_NR];
+	uint64_t nr_free; /* blocks in all lists */
+};
+
+/* Compaction's memory of a zone (D19, FACTS 2.1). Hints: guarded by the zone lock. */
+struct gw_compact_state {
+	unsigned considered, defer_shift;
+	int order_failed; /* only orders >= it are deferred */
+	gw_pfn_t migrate_pfn[2]; /* cached: async, sync */
+	gw_pfn_t free_pfn;
+	gw_pfn_t init_migrate_pfn, init_free_pfn; /* first usable positions found by the last reset */
+	bool flush_skip; /* a full cycle ended: skip bits are to be cleared before the next */
+};
+
+struct gw_zone {
+	/* Set by gw_machine_create(), then read-only. */
+	struct gw_machine *machine;
+	char name[16];
+	unsigned id, node;
+	unsigned class; /* rank among its node's zones, lowest 0: index into lowmem_reserve */
+	gw_pfn_t start, end;
+	uint64_t lowmem_reserve[8];
+	struct gw_pcp *pcp; /* per CPU */
+
+	gw_spinlock lock __attribute__((aligned(64))); /* rank ZONE */
+	/* Guarded by lock; nr_free also read anywhere, relaxed: it only steers (watermarks). */
+	struct gw_free_area free_area[GW_ORDERS_MAX];
+	gw_atomic_u64 nr_free;	     /* frames in free_area */
+	uint64_t nr_free_highatomic; /* of these, in HIGHATOMIC lists */
+	uint64_t nr_free_cma;
+	uint64_t managed;
+	uint64_t wmark_min, wmark_low, wmark_high;
+	uint64_t wmark_boost;
+	uint64_t nr_reserved_highatomic; /* frames in HIGHATOMIC pageblocks */
+	uint64_t pageblocks[GW_MT_NR];
+	struct gw_compact_state compact;
+};
+
+struct gw_lru_batch {
+	gw_spinlock lock; /* rank LRU_BATCH, over the LRU lock */
+	unsigned n;	  /* guarded by lock */
+	gw_pfn_t pages[32];
+} __attribute__((aligned(64)));
+
+struct gw_node {
+	gw_spinlock lru_lock; /* rank LRU */
+	/* Guarded by lru_lock; counts also read anywhere, relaxed. */
+	struct gw_page_list lru[GW_LRU_NR];
+	gw_atomic_u64 lru_frames[GW_LRU_NR];
+	gw_atomic_u64 isolated_frames[2]; /* off the anon and file lists (D12); added and subtracted */
+	/* Read-only after create: zones to try, in order. */
+	unsigned zonelist[GW_ZONES_MAX];
+	unsigned n_zonelist, n_local; /* all; the node's own, which come first */
+};
+
+struct gw_machine {
+	/* Read-only after create. */
+	const struct gw_machine_ops *ops;
+	void *ctx;
+	struct gw_machine_config config; /* its zones pointer is not kept */
+	struct gw_page *pages;		 /* n_frames */
+	gw_atomic_u8 *pageblocks;	 /* n_pageblocks words */
+	gw_pfn_t n_frames, n_pageblocks;
+	unsigned n_zones, n_nodes;
+	struct gw_zone *zones;
+	struct gw_node *nodes;
+	struct gw_lru_batch *lru_batches; /* per CPU */
+	gw_waitq_table page_waits;
+	gw_percpu_u64 events;
+};
+
+/* ---- frames ---- */
+
+static inline struct gw_page *
+gw_page(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	return &m->pages[pfn];
+}
+
+/* The first frame of the page in use that pfn is part of; pfn itself otherwise (C10). */
+static inline gw_pfn_t
+gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	const struct gw_page *page = gw_page(m, pfn);
+
+	return gw_flags_type(gw_page_flags(page)) == GW_PAGE_TAIL ? pfn - page->index : pfn;
+}
+
+/* The zone that holds pfn, NULL in a gap. */
+struct gw_zone *gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn);
+
+/* Lists linked through the frames; the caller holds what guards the list. */
+void gw_list_push_front(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn);
+void gw_list_push_back(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn);
+void gw_list_remove(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn);
+gw_pfn_t gw_list_pop_front(struct gw_machine *m, struct gw_page_list *list);
+gw_pfn_t gw_list_pop_back(struct gw_machine *m, struct gw_page_list *list);
+/* Move all of `from` behind `to`; leaves `from` empty. */
+void gw_list_splice(struct gw_machine *m, struct gw_page_list *to, struct gw_page_list *from);
+
+/* ---- pageblocks ---- */
+
+static inline gw_pfn_t
+gw_pageblock_frames(const struct gw_machine *m)
+{
+	return (gw_pfn_t)1 << m->config.pageblock_order;
+}
+
+static inline gw_pfn_t
+gw_pageblock_start(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	return pfn & ~(gw_pageblock_frames(m) - 1);
+}
+
+enum gw_migratetype gw_pageblock_type(const struct gw_machine *m, gw_pfn_t pfn);
+bool gw_pageblock_skip(const struct gw_machine *m, gw_pfn_t pfn);
+void gw_pageblock_set_skip(struct gw_machine *m, gw_pfn_t pfn, bool skip);
+/* Change the type and move the block's free pages to the lists of the new one. Zone lock held. */
+void gw_pageblock_retype(struct gw_zone *zone, gw_pfn_t pfn, enum gw_migratetype type);
+
+/* ---- watermarks ---- */
+
+enum gw_wmark { GW_WMARK_MIN, GW_WMARK_LOW, GW_WMARK_HIGH };
+
+/* A watermark with its boost, in frames. Zone lock not needed. */
+uint64_t gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which);
+/* Would `mark` frames still be free after taking 2^order, and a block of that order be there?
+ * order 0 .. max_order; class: index into lowmem_reserve. */
+bool gw_zone_watermark_ok(const struct gw_zone *zone, unsigned order, uint64_t mark, gw_gfp_t gfp,
+	unsigned class);
+
+/* ---- compaction's and migration's view of free and LRU pages ---- */
+
+/*
+ * Take the free block headed by pfn out of the buddy lists whole; its frames become one page of
+ * its order, not compound, refcount 0, on nobody's list (the caller's). Zone lock held.
+ * Fails (returns 0) if the low watermark would not hold; else the frames taken (FACTS 2.1).
+ */
+gw_pfn_t gw_isolate_free_block(struct gw_zone *zone, gw_pfn_t pfn);
+/* A block of 2^order frames held like that becomes an allocated page (compound if order > 0) with
+ * refcount 1. */
+void gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
+/* Give such a held block back to the buddy lists. Takes the zone lock. */
+void gw_free_block(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
+/*
+ * Turn a compound page in use into single pages of the same owner, index and list flags. The head
+ * keeps its references, lock and place; every other piece starts with one reference (the
+ * owner's), unlocked, on no list, its ISOLATED and LRU marks as the head's. The caller holds the
+ * page lock and knows that nobody else refers to a tail.
+ */
+void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
+
+/* Take a page off its LRU list: 0 with one reference more, -EBUSY if it is on none or being freed.
+ * `isolated_frames` grows. Takes the LRU lock. */
+int gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn);
+/* Undo: onto the list it came from. The isolation's reference stays the caller's to drop. */
+void gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn);
+/* `winner` takes the LRU place that `from`, isolated, had; from's isolation ends (A2). References
+ * are not touched. Takes the LRU lock. Both do nothing for a page that was on no list. */
+void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner);
+
+/* ---- counting and complaining ---- */
+
+static inline void
+gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)
+{
+	gw_percpu_add(&m->events, event, (int64_t)n);
+}
+
+/* ---- allocation without compaction ---- */
+
+/*
+ * One walk over node's zonelist: per-CPU lists, own lists, claiming and stealing (FACTS 2.2), in
+ * zones where `mark` holds. The slow path above (engine/compact) calls it again after compacting.
+ * Returns 0 with *out prepared (refcount 1), or -ENOMEM.
+ */
+int gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order,
+	enum gw_wmark mark, gw_pfn_t *out);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * events.h - the vm counters, under the kernel's names (DESIGN 2.6, FACTS 3.4).
+ */
+#ifndef GODWIT_EVENTS_H
+#define GODWIT_EVENTS_H
+
+#define GW_VM_EVENTS(X)                                                                            \
+	X(PGALLOC, "pgalloc")                                                                      \
+	X(PGFREE, "pgfree")                                                                        \
+	X(PGMIGRATE_SUCCESS, "pgmigrate_success")                                                  \
+	X(PGMIGRATE_FAIL, "pgmigrate_fail")                                                        \
+	X(THP_MIGRATION_SUCCESS, "thp_migration_success")                                          \
+	X(THP_MIGRATION_FAIL, "thp_migration_fail")                                                \
+	X(THP_MIGRATION_SPLIT, "thp_migration_split")                                              \
+	X(COMPACT_MIGRATE_SCANNED, "compact_migrate_scanned")                                      \
+	X(COMPACT_FREE_SCANNED, "compact_free_scanned")                                            \
+	X(COMPACT_ISOLATED, "compact_isolated")                                                    \
+	X(COMPACT_STALL, "compact_stall")                                                          \
+	X(COMPACT_FAIL, "compact_fail")                                                            \
+	X(COMPACT_SUCCESS, "compact_success")
+
+enum gw_vm_event {
+#define GW_VM_EVENT_ENUM(id, name) GW_VM_##id,
+	GW_VM_EVENTS(GW_VM_EVENT_ENUM)
+#undef GW_VM_EVENT_ENUM
+		GW_VM_NR
+};
+
+/* The kernel's name of a counter; lives for ever. */
+const char *gw_vm_event_name(enum gw_vm_event event);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* godwit.h - the whole library: a page-migration stack that runs anywhere. */
+#ifndef GODWIT_H
+#define GODWIT_H
+
+#include "types.h"
+#include "task.h"
+#include "machine.h"
+#include "seed.h"
+#include "alloc.h"
+#include "zone.h"
+#include "migrate.h"
+#include "compact.h"
+#include "kind.h"
+#include "snapshot.h"
+#include "twin.h"
+#include "plan.h"
+
+#endif
