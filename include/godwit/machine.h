@@ -30,7 +30,7 @@ struct gw_machine_ops {
 	uint64_t (*clock_ns)(void *ctx);
 	/* Copy the bytes behind frames; source and destination never overlap. Any task. */
 	void (*copy_frames)(void *ctx, const struct gw_copy *copies, size_t n);
-	/* No CPU uses a translation to these frames any more when this returns. Any task. */
+	/* No CPU uses a translation to these pages (by first frame) any more when this returns. */
 	void (*flush_frames)(void *ctx, const gw_pfn_t *frames, size_t n);
 	/* An invariant is broken. Does not return, except in tests of the checks. */
 	void (*bug)(void *ctx, const char *message);

@@ -34,12 +34,17 @@ enum gw_migrate_reason {
 
 /*
  * What the owner of movable pages supplies. A page of any order is named by its first frame.
- * The engine holds the page lock of every page it passes, and a reference.
+ * The engine holds the page lock of every page it passes, and a reference. `mode` says how far the
+ * callback may wait; one that could succeed if it waited returns -EAGAIN and is asked again, one
+ * page at a time, in a mode that allows it (if the caller's does).
  */
 struct gw_movable_ops {
 	/*
 	 * Take the page out of use by the owner's own lists; false: not now. From then
-	 * on the owner neither frees nor hands it out, until migrate or putback. May be NULL: always.
+	 * on the owner neither frees nor hands it out, until migrate or putback. May be NULL:
+	 * always. (An owner that must give an isolated page up all the same takes the page lock,
+	 * calls gw_page_set_movable() with NULL ops and drops its reference; no callback follows.
+	 * A1)
 	 */
 	bool (*isolate)(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode);
 	/*
@@ -52,15 +57,18 @@ struct gw_movable_ops {
 	 * Move the owner's state and the bytes (gw_migrate_copy()) from src to dst, both locked,
 	 * neither unlocked here (A5). Returns 0; -EAGAIN (try again in a later pass);
 	 * another negative errno (final for this call). On failure src is as before.
+	 * src's references are frozen at 0 meanwhile: nobody can get one, this callback neither.
 	 */
 	int (*migrate)(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode);
-	/* Undo unmap, with `winner` (dst on success, src on failure) in the place of src (A8). */
+	/* Undo unmap, with `winner` (dst on success, src on failure) in the place of src (A8).
+	 * Needed if unmap is there. */
 	void (*remap)(struct gw_machine *m, gw_pfn_t src, gw_pfn_t winner);
 	/* The migration is off: the page is in ordinary use again. May be NULL. */
 	void (*putback)(struct gw_machine *m, gw_pfn_t page);
 	/*
 	 * May this large page be split into single frames? 0, or a negative errno (-EBUSY: pinned,
-	 * dirty with private data ...). NULL: pages of this owner cannot be split.
+	 * dirty with private data ...). NULL: pages of this owner cannot be split. After 0 every
+	 * frame is a page of this owner with the same index. References are frozen as for migrate.
 	 */
 	int (*split)(struct gw_machine *m, gw_pfn_t page, unsigned order);
 };
@@ -68,8 +76,8 @@ struct gw_movable_ops {
 /* Where new pages come from. */
 struct gw_migrate_target {
 	/* A page of `order` for `src`, the caller's reference on it passed on. 0 or -ENOMEM. */
-	int (*get_new_page)(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order,
-		gw_pfn_t *dst);
+	int (*get_new_page)(
+		void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst);
 	/* Takes an unused new page back (A1). NULL: gw_put_page(). */
 	void (*put_new_page)(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned order);
 	void *ctx;
@@ -80,9 +88,10 @@ struct gw_migrate_stats {
 	uint64_t succeeded, failed;
 	uint64_t large_succeeded, large_failed; /* pages of order > 0 moved whole / not, in pages */
 	uint64_t split;				/* pages of order > 0 split for want of a target */
-	uint64_t passes;			/* over the list */
+	uint64_t passes;			/* over the list; one more over split pages */
 	uint64_t flushes;			/* batches flushed */
-	gw_pfn_t stopped_on; /* the large page whose missing target ended the call, or GW_PFN_NONE */
+	/* The large page whose missing target ended the call, or GW_PFN_NONE; set by every call. */
+	gw_pfn_t stopped_on;
 };
 
 /* Pages linked through their frames' list fields: isolated pages, mostly. */
@@ -99,8 +108,8 @@ void gw_page_list_init(struct gw_page_list *list);
  * not allowed, pinned beyond what migration can account for), -EINVAL (free, a tail,
  * without an owner that can move it). Any attached task.
  */
-GW_MUST_CHECK int gw_isolate_page(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode,
-	struct gw_page_list *list);
+GW_MUST_CHECK int gw_isolate_page(
+	struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode, struct gw_page_list *list);
 
 /*
  * Move isolated pages.
@@ -118,18 +127,21 @@ GW_MUST_CHECK int gw_migrate_pages(struct gw_machine *m, struct gw_page_list *li
 	const struct gw_migrate_target *target, enum gw_migrate_mode mode,
 	enum gw_migrate_reason reason, struct gw_migrate_stats *stats);
 
-/* Give isolated pages back to their owners and LRU lists; empties the list (A16). */
+/* Give isolated pages back to their owners and LRU lists; empties the list (A16). May wait for
+ * page locks. */
 void gw_putback_movable_pages(struct gw_machine *m, struct gw_page_list *list);
 
 /* Copy the bytes of a page of `order`; for gw_movable_ops.migrate. */
 void gw_migrate_copy(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, unsigned order);
 
 /*
- * Make a freshly allocated page a movable page of `ops`. The page keeps its `index` (the owner's own
- * 32 bits) until it is freed; migration passes it on. The caller keeps its reference.
+ * Make a freshly allocated page a movable page of `ops`. The page keeps its `index` (the owner's
+ * own 32 bits) until it is freed; migration passes it on. The caller keeps its reference, the
+ * owner's one. A page that shall be on an LRU list is added there first: from here on it may be
+ * isolated. ops NULL: nobody's again; page locked then.
  */
-void gw_page_set_movable(struct gw_machine *m, gw_pfn_t page, const struct gw_movable_ops *ops,
-	uint32_t index);
+void gw_page_set_movable(
+	struct gw_machine *m, gw_pfn_t page, const struct gw_movable_ops *ops, uint32_t index);
 uint32_t gw_page_index(const struct gw_machine *m, gw_pfn_t page);
 void gw_page_set_index(struct gw_machine *m, gw_pfn_t page, uint32_t index);
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * isolate.c - taking pages out of use before a migration, and giving them back after it.
+ *
+ * Idea. An isolated page carries GW_PG_ISOLATED, a reference of the isolation, and is linked on the
+ * isolator's list through its frame. Its lock is free between isolation and migration.
+ *
+ * Invariants
+ *   P1  GW_PG_ISOLATED changes under the page lock only, so of two who isolate one page exactly
+ *       one wins: the pin check comes before either takes a reference, the loser finds the
+ *       lock or the flag
+ *   P2  a page off its LRU list for an isolation is ISOLATED before its lock is given back, and
+ *       back on the list (or freed) before it ceases to be
+ *   P3  an isolated page that has no owner any more, or no reference but the isolation's, was given
+ *       up by its owner (A1): no callback sees it again
+ */
+#include <errno.h>
+
+#include "engine/migrate/isolate.h"
+#include "engine/migrate/owner.h"
+
+/* Without the lock a first answer that may be out of date, under it the final one. */
+static int check_page(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	uint32_t flags = gw_page_flags(gw_page(m, pfn));
+
+	if (gw_flags_type(flags) != GW_PAGE_USED || !gw_owner_can_move(m, pfn))
+		return -EINVAL;
+	if (flags & GW_PG_ISOLATED)
+		return -EBUSY;
+	if (flags & GW_PG_UNEVICTABLE && !m->config.compact_unevictable_allowed)
+		return -EBUSY;
+	return 0;
+}
+
+/* Page locked. The reference is the caller's. */
+static int isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
+{
+	struct gw_page *page = gw_page(m, pfn);
+	int err = check_page(m, pfn);
+
+	if (err)
+		return err;
+	if (!gw_owner_isolate(m, pfn, mode))
+		return -EBUSY;
+	if (gw_page_flags(page) & GW_PG_LRU) {
+		if (gw_lru_isolate(m, pfn)) {
+			gw_owner_putback(m, pfn);
+			return -EBUSY;
+		}
+		gw_put_page(m, pfn); /* one of the two: not the last */
+	}
+	gw_u32_or_relaxed(&page->flags, GW_PG_ISOLATED);
+	return 0;
+}
+
+int gw_isolate_page(
+	struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode, struct gw_page_list *list)
+{
+	int err;
+
+	if (pfn >= m->n_frames)
+		return -EINVAL;
+	err = check_page(m, pfn);
+	if (err)
+		return err;
+	if (gw_ref_read(&gw_page(m, pfn)->refcount) >= gw_owner_expected_refs(m, pfn))
+		return -EBUSY; /* pinned */
+	if (!gw_get_page_unless_zero(m, pfn))
+		return -EBUSY;
+	if (!gw_page_trylock(m, pfn)) {
+		gw_put_page(m, pfn);
+		return -EBUSY;
+	}
+	err = isolate_locked(m, pfn, mode);
+	gw_page_unlock(m, pfn);
+	if (err)
+		gw_put_page(m, pfn);
+	else
+		gw_list_push_back(m, list, pfn);
+	return err;
+}
+
+bool gw_isolated_page_is_dead(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	return gw_ref_read(&gw_page(m, pfn)->refcount) == 1 || !gw_owner_can_move(m, pfn);
+}
+
+void gw_isolation_end(struct gw_machine *m, gw_pfn_t pfn)
+{
+	gw_lru_putback(m, pfn);
+	gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_ISOLATED);
+}
+
+void gw_putback_movable_pages(struct gw_machine *m, struct gw_page_list *list)
+{
+	gw_pfn_t pfn;
+
+	while ((pfn = gw_list_pop_front(m, list)) != GW_PFN_NONE) {
+		gw_page_lock(m, pfn);
+		if (gw_isolated_page_is_dead(m, pfn))
+			gw_owner_forget(m, pfn);
+		else
+			gw_owner_putback(m, pfn);
+		gw_isolation_end(m, pfn);
+		gw_page_unlock(m, pfn);
+		gw_put_page(m, pfn);
+	}
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * owner.h - what of a page's move depends on who owns it.
+ *
+ * Idea. Isolation and migration are the same for all pages but for the steps below, which ask
+ * the page's owner word. An owner of another kind is one more case in owner.c.
+ * The page is a head; the caller holds its lock and a reference except as said.
+ */
+#ifndef GW_ENGINE_MIGRATE_OWNER_H
+#define GW_ENGINE_MIGRATE_OWNER_H
+
+#include "engine/phys/phys.h"
+
+/* Does somebody own the page who can move it? A hint without the lock. */
+bool gw_owner_can_move(const struct gw_machine *m, gw_pfn_t page);
+
+/*
+ * The reference count of an isolated page when only its owner and the isolation hold it (I4): a
+ * page with more is pinned. Movable-ops pages: 2, the owner's one and the isolation's. One less
+ * before isolation. No lock needed.
+ */
+uint32_t gw_owner_expected_refs(const struct gw_machine *m, gw_pfn_t page);
+
+bool gw_owner_isolate(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode);
+void gw_owner_putback(struct gw_machine *m, gw_pfn_t page);
+
+/*
+ * Returns 0, 1 (a flush is due) or a negative errno. *remap_due: gw_owner_remap() must follow.
+ */
+int gw_owner_unmap(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode, bool *remap_due);
+
+/*
+ * Move state and bytes from src, its references frozen, to dst, then the owner word. On failure
+ * dst is nobody's, as it came (A6). Returns 0 or a negative errno.
+ */
+int gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode);
+
+/* The page is nobody's from now on: no callback sees it again. */
+void gw_owner_forget(struct gw_machine *m, gw_pfn_t page);
+
+/* winner: src or dst, whichever the owner now has. */
+void gw_owner_remap(struct gw_machine *m, gw_pfn_t src, gw_pfn_t winner);
+
+/* May the page, its references frozen, be split now? 0 or a negative errno. */
+int gw_owner_split(struct gw_machine *m, gw_pfn_t page, unsigned order);
+
+#endif
