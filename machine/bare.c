@@ -3,8 +3,8 @@
  * bare.c - the surroundings of a machine whose frames have no bytes: memory of this process, the
  * monotonic clock, abort() when an invariant breaks.
  *
- * Idea. A machine's frame table may be gigabytes of which little is touched (holes), so large blocks come
- * from mmap: zeroed lazily, given back at once, in huge pages where the host has them.
+ * Idea. A machine's frame table may be gigabytes of which little is touched (holes), so large
+ * blocks come from mmap: zeroed lazily, given back at once, in huge pages where the host has them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +15,7 @@
 
 #define MMAP_FROM ((size_t)1 << 20)
 
-static void *
-bare_alloc(void *ctx, size_t bytes)
+static void *bare_alloc(void *ctx, size_t bytes)
 {
 	void *p;
 
@@ -27,16 +26,15 @@ bare_alloc(void *ctx, size_t bytes)
 		p = aligned_alloc(64, rounded ? rounded : 64);
 		return p ? __builtin_memset(p, 0, rounded) : NULL;
 	}
-	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-		0);
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		-1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	madvise(p, bytes, MADV_HUGEPAGE); /* fewer faults and TLB misses; no matter if refused */
 	return p;
 }
 
-static void
-bare_release(void *ctx, void *p, size_t bytes)
+static void bare_release(void *ctx, void *p, size_t bytes)
 {
 	(void)ctx;
 	if (bytes < MMAP_FROM)
@@ -45,8 +43,7 @@ bare_release(void *ctx, void *p, size_t bytes)
 		munmap(p, bytes);
 }
 
-static uint64_t
-bare_clock(void *ctx)
+static uint64_t bare_clock(void *ctx)
 {
 	struct timespec ts;
 
@@ -55,24 +52,21 @@ bare_clock(void *ctx)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static void
-bare_copy(void *ctx, const struct gw_copy *copies, size_t n)
+static void bare_copy(void *ctx, const struct gw_copy *copies, size_t n)
 {
 	(void)ctx;
 	(void)copies;
 	(void)n;
 }
 
-static void
-bare_flush(void *ctx, const gw_pfn_t *frames, size_t n)
+static void bare_flush(void *ctx, const gw_pfn_t *frames, size_t n)
 {
 	(void)ctx;
 	(void)frames;
 	(void)n;
 }
 
-static void
-bare_bug(void *ctx, const char *message)
+static void bare_bug(void *ctx, const char *message)
 {
 	(void)ctx;
 	fprintf(stderr, "godwit: BUG: %s\n", message);

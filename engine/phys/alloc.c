@@ -7,8 +7,7 @@
  */
 #include "engine/phys/buddy.h"
 
-struct gw_zone *
-gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
+struct gw_zone *gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	for (unsigned z = 0; z < m->n_zones; z++)
 		if (pfn >= m->zones[z].start && pfn < m->zones[z].end)
@@ -16,36 +15,28 @@ gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
 	return NULL;
 }
 
-uint64_t
-gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
+uint64_t gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
 {
 	const uint64_t marks[] = {zone->wmark_min, zone->wmark_low, zone->wmark_high};
 
-	return marks[which] + zone->wmark_boost;
+	return marks[which] + gw_u64_load_relaxed(&zone->wmark_boost);
 }
 
-static bool
-has_block(const struct gw_zone *zone, unsigned order, gw_gfp_t gfp)
+static bool has_block(const struct gw_zone *zone, unsigned order, gw_gfp_t gfp)
 {
-	for (unsigned o = order; o <= zone->machine->config.max_order; o++) {
-		const struct gw_free_area *area = &zone->free_area[o];
+	uint32_t orders = 0;
 
-		if (area->nr_free == 0)
-			continue;
-		for (unsigned t = 0; t < GW_MT_PCPTYPES; t++)
-			if (area->lists[t].n)
-				return true;
-		if (gfp & GW_GFP_MOVABLE && area->lists[GW_MT_CMA].n)
-			return true;
-		if (gfp & GW_GFP_HIGH && area->lists[GW_MT_HIGHATOMIC].n)
-			return true;
-	}
-	return false;
+	for (unsigned t = 0; t < GW_MT_PCPTYPES; t++)
+		orders |= gw_u32_load_relaxed(&zone->free_orders[t]);
+	if (gfp & GW_GFP_MOVABLE)
+		orders |= gw_u32_load_relaxed(&zone->free_orders[GW_MT_CMA]);
+	if (gfp & GW_GFP_HIGH)
+		orders |= gw_u32_load_relaxed(&zone->free_orders[GW_MT_HIGHATOMIC]);
+	return orders >> order != 0;
 }
 
-bool
-gw_zone_watermark_ok(const struct gw_zone *zone, unsigned order, uint64_t mark, gw_gfp_t gfp,
-	unsigned class)
+bool gw_zone_watermark_ok(
+	const struct gw_zone *zone, unsigned order, uint64_t mark, gw_gfp_t gfp, unsigned class)
 {
 	uint64_t free = gw_u64_load_relaxed(&zone->nr_free);
 	uint64_t unusable = ((uint64_t)1 << order) - 1;
@@ -53,16 +44,15 @@ gw_zone_watermark_ok(const struct gw_zone *zone, unsigned order, uint64_t mark, 
 	if (gfp & GW_GFP_HIGH)
 		mark -= mark / 2;
 	else
-		unusable += zone->nr_free_highatomic;
+		unusable += gw_u64_load_relaxed(&zone->nr_free_highatomic);
 	if (!(gfp & GW_GFP_MOVABLE))
-		unusable += zone->nr_free_cma;
+		unusable += gw_u64_load_relaxed(&zone->nr_free_cma);
 	if (free <= mark + zone->lowmem_reserve[class] + unusable)
 		return false;
 	return order == 0 || has_block(zone, order, gfp);
 }
 
-void
-gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+void gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_flags_make(GW_PAGE_USED, order);
@@ -80,8 +70,7 @@ gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 	gw_ref_set(&page->refcount, 1);
 }
 
-void
-gw_page_unmake(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+void gw_page_unmake(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_page *page = gw_page(m, pfn);
 
@@ -90,14 +79,14 @@ gw_page_unmake(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 		gw_u32_store_relaxed(&page[i].flags, gw_flags_make(GW_PAGE_FREE, 0));
 }
 
-void
-gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_page *head = gw_page(m, pfn);
-	uint32_t flags = gw_page_flags(head) &
-		(GW_PG_ISOLATED | GW_PG_LRU_HELD | GW_PG_ACTIVE | GW_PG_FILE | GW_PG_UNEVICTABLE |
-			GW_PG_DIRTY);
+	uint32_t flags = gw_page_flags(head) & /* all but LOCKED, WAITERS and COMPOUND */
+			 (GW_PG_ISOLATED | GW_PG_LRU_HELD | GW_PG_ACTIVE | GW_PG_FILE |
+				 GW_PG_UNEVICTABLE | GW_PG_DIRTY);
 
+	GW_CHECK_ON(m, gw_page_flags(head) & GW_PG_LRU);
 	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
 		struct gw_page *page = head + i;
 
@@ -110,8 +99,7 @@ gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 	gw_u32_and_relaxed(&head->flags, ~(GW_PG_ORDER_MASK | GW_PG_COMPOUND));
 }
 
-static gw_pfn_t
-take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+static gw_pfn_t take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
 {
 	gw_pfn_t pfn = GW_PFN_NONE;
 
@@ -128,28 +116,31 @@ take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gf
 	return pfn;
 }
 
-static bool
-unreserve_highatomic(struct gw_machine *m, const struct gw_node *node)
+static bool unreserve_highatomic(struct gw_machine *m, const struct gw_node *node, unsigned n_zones,
+	enum gw_migratetype type)
 {
 	bool done = false;
 
-	for (unsigned i = 0; i < node->n_zonelist && !done; i++) {
+	for (unsigned i = 0; i < n_zones && !done; i++) {
 		struct gw_zone *zone = &m->zones[node->zonelist[i]];
 
 		gw_spin_lock(&zone->lock);
-		done = gw_highatomic_unreserve(zone);
+		done = gw_highatomic_unreserve(zone, type);
 		gw_spin_unlock(&zone->lock);
 	}
 	return done;
 }
 
-static gw_pfn_t
-walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones, gw_gfp_t gfp,
-	unsigned order, enum gw_wmark mark)
+static enum gw_migratetype gfp_type(gw_gfp_t gfp)
 {
-	enum gw_migratetype type = gfp & GW_GFP_MOVABLE ? GW_MT_MOVABLE
-		: gfp & GW_GFP_RECLAIMABLE		? GW_MT_RECLAIMABLE
-							: GW_MT_UNMOVABLE;
+	if (gfp & GW_GFP_MOVABLE)
+		return GW_MT_MOVABLE;
+	return gfp & GW_GFP_RECLAIMABLE ? GW_MT_RECLAIMABLE : GW_MT_UNMOVABLE;
+}
+
+static gw_pfn_t walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones,
+	gw_gfp_t gfp, unsigned order, enum gw_wmark mark)
+{
 	unsigned class = m->zones[node->zonelist[0]].class;
 
 	for (unsigned i = 0; i < n_zones; i++) {
@@ -159,15 +150,14 @@ walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones
 		if (!(gfp & GW_GFP_NO_WATERMARKS) &&
 			!gw_zone_watermark_ok(zone, order, gw_zone_wmark(zone, mark), gfp, class))
 			continue;
-		pfn = take(zone, order, type, gfp);
+		pfn = take(zone, order, gfp_type(gfp), gfp);
 		if (pfn != GW_PFN_NONE)
 			return pfn;
 	}
 	return GW_PFN_NONE;
 }
 
-int
-gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, unsigned order,
+int gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, unsigned order,
 	enum gw_wmark mark, gw_pfn_t *out)
 {
 	const struct gw_node *node = &m->nodes[node_id];
@@ -178,7 +168,8 @@ gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, uns
 		return -ENOMEM;
 	pfn = walk_zonelist(m, node, n, gfp, order, mark);
 	/* Under pressure the reserve for high-order atomic requests is given up, block by block. */
-	while (pfn == GW_PFN_NONE && mark == GW_WMARK_MIN && unreserve_highatomic(m, node))
+	while (pfn == GW_PFN_NONE && mark == GW_WMARK_MIN &&
+		unreserve_highatomic(m, node, n, gfp_type(gfp)))
 		pfn = walk_zonelist(m, node, n, gfp, order, mark);
 	if (pfn == GW_PFN_NONE)
 		return -ENOMEM;
@@ -187,20 +178,17 @@ gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, uns
 	return 0;
 }
 
-void
-gw_get_page(struct gw_machine *m, gw_pfn_t pfn)
+void gw_get_page(struct gw_machine *m, gw_pfn_t pfn)
 {
 	gw_ref_get(&gw_page(m, gw_page_head(m, pfn))->refcount);
 }
 
-bool
-gw_get_page_unless_zero(struct gw_machine *m, gw_pfn_t pfn)
+bool gw_get_page_unless_zero(struct gw_machine *m, gw_pfn_t pfn)
 {
 	return gw_ref_get_unless_zero(&gw_page(m, pfn)->refcount);
 }
 
-static void
-free_page(struct gw_machine *m, gw_pfn_t pfn)
+static void free_page(struct gw_machine *m, gw_pfn_t pfn)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(page);
@@ -214,8 +202,7 @@ free_page(struct gw_machine *m, gw_pfn_t pfn)
 	gw_pcp_free(gw_page_zone(m, pfn), pfn, order);
 }
 
-void
-gw_put_page(struct gw_machine *m, gw_pfn_t pfn)
+void gw_put_page(struct gw_machine *m, gw_pfn_t pfn)
 {
 	gw_pfn_t head = gw_page_head(m, pfn);
 

@@ -19,19 +19,34 @@ static const enum gw_migratetype fallbacks[GW_MT_PCPTYPES][2] = {
 	[GW_MT_RECLAIMABLE] = {GW_MT_UNMOVABLE, GW_MT_MOVABLE},
 };
 
-static void
-count_free(struct gw_zone *zone, enum gw_migratetype type, int64_t frames)
+/* Written under the zone lock only: no need of an atomic addition. */
+static void add(gw_atomic_u64 *count, int64_t n)
 {
-	gw_u64_store_relaxed(
-		&zone->nr_free, gw_u64_load_relaxed(&zone->nr_free) + (uint64_t)frames);
-	if (type == GW_MT_HIGHATOMIC)
-		zone->nr_free_highatomic += (uint64_t)frames;
-	else if (type == GW_MT_CMA)
-		zone->nr_free_cma += (uint64_t)frames;
+	gw_u64_store_relaxed(count, gw_u64_load_relaxed(count) + (uint64_t)n);
 }
 
-static void
-list_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type, bool back)
+static void count_free(struct gw_zone *zone, enum gw_migratetype type, int64_t frames)
+{
+	add(&zone->nr_free, frames);
+	if (type == GW_MT_HIGHATOMIC)
+		add(&zone->nr_free_highatomic, frames);
+	else if (type == GW_MT_CMA)
+		add(&zone->nr_free_cma, frames);
+}
+
+/* The list of this order and type changed: is there a block on it? */
+static void note_free_order(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
+{
+	uint32_t bit = UINT32_C(1) << order;
+	uint32_t orders = gw_u32_load_relaxed(&zone->free_orders[type]) & ~bit;
+
+	if (zone->free_area[order].lists[type].n)
+		orders |= bit;
+	gw_u32_store_relaxed(&zone->free_orders[type], orders);
+}
+
+static void list_insert(
+	struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type, bool back)
 {
 	struct gw_machine *m = zone->machine;
 	struct gw_page *page = gw_page(m, pfn);
@@ -44,17 +59,16 @@ list_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratet
 	else
 		gw_list_push_front(m, &area->lists[type], pfn);
 	area->nr_free++;
+	note_free_order(zone, order, type);
 	count_free(zone, type, (int64_t)1 << order);
 }
 
-void
-gw_buddy_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type)
+void gw_buddy_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type)
 {
 	list_insert(zone, pfn, order, type, false);
 }
 
-unsigned
-gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn)
+unsigned gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn)
 {
 	struct gw_machine *m = zone->machine;
 	struct gw_page *page = gw_page(m, pfn);
@@ -65,22 +79,21 @@ gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn)
 	GW_CHECK_ON(m, gw_flags_type(flags) != GW_PAGE_BUDDY);
 	gw_list_remove(m, &zone->free_area[order].lists[type], pfn);
 	zone->free_area[order].nr_free--;
+	note_free_order(zone, order, type);
 	count_free(zone, type, -((int64_t)1 << order));
 	gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_FREE, 0));
 	return order;
 }
 
-static bool
-is_free_block(const struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+static bool is_free_block(const struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {
 	if (pfn < zone->start || pfn + ((gw_pfn_t)1 << order) > zone->end)
 		return false;
 	return gw_page_flags(gw_page(zone->machine, pfn)) == gw_flags_make(GW_PAGE_BUDDY, order);
 }
 
-/* May blocks of this order merge? Not across the edge of an isolated pageblock. */
-static bool
-may_merge(const struct gw_machine *m, gw_pfn_t pfn, gw_pfn_t buddy, unsigned order)
+/* May two blocks of this order merge? Only ordinary types mix: the others are kept by pageblock. */
+static bool may_merge(const struct gw_machine *m, gw_pfn_t pfn, gw_pfn_t buddy, unsigned order)
 {
 	enum gw_migratetype a, b;
 
@@ -88,13 +101,13 @@ may_merge(const struct gw_machine *m, gw_pfn_t pfn, gw_pfn_t buddy, unsigned ord
 		return true;
 	a = gw_pageblock_type(m, pfn);
 	b = gw_pageblock_type(m, buddy);
-	return a == b || (a != GW_MT_ISOLATE && b != GW_MT_ISOLATE);
+	return a == b || (a < GW_MT_PCPTYPES && b < GW_MT_PCPTYPES);
 }
 
-void
-gw_buddy_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+static void free_and_merge(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_machine *m = zone->machine;
+	enum gw_migratetype type = gw_pageblock_type(m, pfn);
 
 	while (order < m->config.max_order) {
 		gw_pfn_t buddy = pfn ^ ((gw_pfn_t)1 << order);
@@ -102,46 +115,64 @@ gw_buddy_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 		if (!is_free_block(zone, buddy, order) || !may_merge(m, pfn, buddy, order))
 			break;
 		gw_buddy_remove(zone, buddy);
-		gw_u32_store_relaxed(
-			&gw_page(m, pfn)->flags, gw_flags_make(GW_PAGE_FREE, 0));
+		if (order >= m->config.pageblock_order)
+			gw_pageblock_assign(zone, buddy, (gw_pfn_t)1 << order, type);
 		pfn &= buddy;
 		order++;
 	}
 	/* A block that is likely to merge soon waits at the end of its list, to be taken last. */
-	list_insert(zone, pfn, order, gw_pageblock_type(m, pfn),
+	list_insert(zone, pfn, order, type,
 		order + 1 < m->config.max_order &&
-			is_free_block(zone, (pfn & ~((gw_pfn_t)1 << order)) ^ ((gw_pfn_t)2 << order),
+			is_free_block(zone,
+				(pfn & ~((gw_pfn_t)1 << order)) ^ ((gw_pfn_t)2 << order),
 				order + 1));
 }
 
-/* Cut a block of `from`, just taken, down to `order`: the upper halves go back to `type`. */
-static void
-expand(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, unsigned from, enum gw_migratetype type)
+void gw_buddy_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+{
+	gw_pfn_t frames = gw_pageblock_frames(zone->machine);
+	gw_pfn_t end = pfn + ((gw_pfn_t)1 << order);
+
+	if (order <= zone->machine->config.pageblock_order) {
+		free_and_merge(zone, pfn, order);
+		return;
+	}
+	/* Each pageblock goes to the lists of its own type; equal ones merge again. */
+	for (; pfn < end; pfn += frames)
+		free_and_merge(zone, pfn, zone->machine->config.pageblock_order);
+}
+
+/* Cut a block of order `from`, just taken, down to `order`: the upper halves go back. */
+static void expand(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, unsigned from)
 {
 	while (from > order) {
+		gw_pfn_t half;
+
 		from--;
-		list_insert(zone, pfn + ((gw_pfn_t)1 << from), from, type, false);
+		half = pfn + ((gw_pfn_t)1 << from);
+		list_insert(zone, half, from, gw_pageblock_type(zone->machine, half), false);
 	}
 }
 
-static gw_pfn_t
-take_smallest(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
+static gw_pfn_t take_smallest(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
 {
-	for (unsigned o = order; o <= zone->machine->config.max_order; o++) {
-		gw_pfn_t pfn = zone->free_area[o].lists[type].first;
+	uint32_t orders = gw_u32_load_relaxed(&zone->free_orders[type]) >> order << order;
+	unsigned from;
+	gw_pfn_t pfn;
 
-		if (pfn == GW_PFN_NONE)
-			continue;
-		gw_buddy_remove(zone, pfn);
-		expand(zone, pfn, order, o, type);
-		return pfn;
-	}
-	return GW_PFN_NONE;
+	if (orders == 0)
+		return GW_PFN_NONE;
+	from = (unsigned)__builtin_ctz(orders);
+	pfn = zone->free_area[from].lists[type].first;
+	gw_buddy_remove(zone, pfn);
+	expand(zone, pfn, order, from);
+	return pfn;
 }
 
-/* Free frames of a pageblock, and frames in use that can move. Inexact for frames on other lists. */
-static void
-pageblock_census(const struct gw_zone *zone, gw_pfn_t start, unsigned *free, unsigned *movable)
+/* Free frames of a pageblock, and frames in use that can move. Inexact for frames on other lists.
+ */
+static void pageblock_census(
+	const struct gw_zone *zone, gw_pfn_t start, unsigned *free, unsigned *movable)
 {
 	const struct gw_machine *m = zone->machine;
 	gw_pfn_t end = start + gw_pageblock_frames(m);
@@ -154,7 +185,7 @@ pageblock_census(const struct gw_zone *zone, gw_pfn_t start, unsigned *free, uns
 		if (gw_flags_type(flags) == GW_PAGE_BUDDY)
 			*free += n;
 		else if (gw_flags_type(flags) == GW_PAGE_USED &&
-			gw_owner_is_movable(gw_ptr_load_relaxed(&gw_page(m, pfn)->owner)))
+			 gw_owner_is_movable(gw_ptr_load_relaxed(&gw_page(m, pfn)->owner)))
 			*movable += n;
 		pfn += n;
 	}
@@ -164,8 +195,8 @@ pageblock_census(const struct gw_zone *zone, gw_pfn_t start, unsigned *free, uns
  * Make the pageblocks that a foreign free block stands in `type`'s own: outright if it covers
  * them, else if half of the pageblock is free or already of a compatible kind.
  */
-static bool
-claim_pageblock(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type)
+static bool claim_pageblock(
+	struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type)
 {
 	struct gw_machine *m = zone->machine;
 	gw_pfn_t frames = gw_pageblock_frames(m);
@@ -174,11 +205,12 @@ claim_pageblock(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migr
 	unsigned free, movable, alike = 0;
 
 	if (order >= m->config.pageblock_order) {
-		for (gw_pfn_t b = pfn; b < pfn + ((gw_pfn_t)1 << order); b += frames)
-			gw_pageblock_retype(zone, b, type);
+		gw_buddy_remove(zone, pfn);
+		gw_pageblock_assign(zone, pfn, (gw_pfn_t)1 << order, type);
+		gw_buddy_insert(zone, pfn, order, type);
 		return true;
 	}
-	if (start < zone->start || start + frames > zone->end)
+	if (!gw_pageblock_is_whole(zone, pfn))
 		return false;
 	pageblock_census(zone, start, &free, &movable);
 	if (type == GW_MT_MOVABLE)
@@ -192,31 +224,28 @@ claim_pageblock(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migr
 }
 
 /* Mixing types inside a pageblock: keep more free, so that reclaim restores whole blocks. */
-static void
-boost_watermark(struct gw_zone *zone)
+static void boost_watermark(struct gw_zone *zone)
 {
 	const struct gw_machine_config *config = &zone->machine->config;
 	uint64_t frames = gw_pageblock_frames(zone->machine);
 	uint64_t most = zone->wmark_high * config->watermark_boost_factor / 10000;
+	uint64_t boost = gw_u64_load_relaxed(&zone->wmark_boost) + frames;
 
 	if (zone->managed < frames * 4 || most == 0)
 		return;
 	if (most < frames)
 		most = frames;
-	zone->wmark_boost += frames;
-	if (zone->wmark_boost > most)
-		zone->wmark_boost = most;
+	gw_u64_store_relaxed(&zone->wmark_boost, boost < most ? boost : most);
 }
 
 /* May a block of this order make its pageblock change hands? (FACTS 2.2) */
-static bool
-claimable(const struct gw_machine *m, unsigned order, enum gw_migratetype type)
+static bool claimable(const struct gw_machine *m, unsigned order, enum gw_migratetype type)
 {
 	return order >= m->config.pageblock_order / 2 || type != GW_MT_MOVABLE;
 }
 
-static gw_pfn_t
-take_by_claiming(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+static gw_pfn_t take_by_claiming(
+	struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
 {
 	struct gw_machine *m = zone->machine;
 	unsigned least = order;
@@ -240,8 +269,7 @@ take_by_claiming(struct gw_zone *zone, unsigned order, enum gw_migratetype type,
 	return GW_PFN_NONE;
 }
 
-static gw_pfn_t
-take_by_stealing(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
+static gw_pfn_t take_by_stealing(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
 {
 	for (unsigned o = order; o <= zone->machine->config.max_order; o++) {
 		for (unsigned i = 0; i < 2; i++) {
@@ -251,15 +279,14 @@ take_by_stealing(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
 			if (pfn == GW_PFN_NONE)
 				continue;
 			gw_buddy_remove(zone, pfn);
-			expand(zone, pfn, order, o, from);
+			expand(zone, pfn, order, o);
 			return pfn;
 		}
 	}
 	return GW_PFN_NONE;
 }
 
-gw_pfn_t
-gw_buddy_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+gw_pfn_t gw_buddy_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
 {
 	gw_pfn_t pfn = GW_PFN_NONE;
 	uint64_t free = gw_u64_load_relaxed(&zone->nr_free);
@@ -267,7 +294,8 @@ gw_buddy_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw
 	if (order > 0 && gfp & GW_GFP_HIGH)
 		pfn = take_smallest(zone, order, GW_MT_HIGHATOMIC);
 	/* Movable requests use CMA first once it holds most of what is free. */
-	if (pfn == GW_PFN_NONE && type == GW_MT_MOVABLE && zone->nr_free_cma > free / 2)
+	if (pfn == GW_PFN_NONE && type == GW_MT_MOVABLE &&
+		gw_u64_load_relaxed(&zone->nr_free_cma) > free / 2)
 		pfn = take_smallest(zone, order, GW_MT_CMA);
 	if (pfn == GW_PFN_NONE)
 		pfn = take_smallest(zone, order, type);
@@ -280,41 +308,34 @@ gw_buddy_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw
 	return pfn;
 }
 
-void
-gw_highatomic_reserve(struct gw_zone *zone, gw_pfn_t pfn)
+void gw_highatomic_reserve(struct gw_zone *zone, gw_pfn_t pfn)
 {
 	struct gw_machine *m = zone->machine;
-	uint64_t frames = gw_pageblock_frames(m);
-	uint64_t most = zone->managed / 100 / frames * frames;
-	enum gw_migratetype type = gw_pageblock_type(m, pfn);
+	uint64_t most = zone->managed / 100 / gw_pageblock_frames(m);
 
-	if (zone->nr_reserved_highatomic + frames > most || type >= GW_MT_PCPTYPES)
-		return;
-	zone->nr_reserved_highatomic += frames;
-	gw_pageblock_retype(zone, pfn, GW_MT_HIGHATOMIC);
+	if (zone->pageblocks[GW_MT_HIGHATOMIC] < most && gw_pageblock_is_whole(zone, pfn) &&
+		gw_pageblock_type(m, pfn) < GW_MT_PCPTYPES)
+		gw_pageblock_retype(zone, pfn, GW_MT_HIGHATOMIC);
 }
 
-bool
-gw_highatomic_unreserve(struct gw_zone *zone)
+bool gw_highatomic_unreserve(struct gw_zone *zone, enum gw_migratetype type)
 {
 	struct gw_machine *m = zone->machine;
-	uint64_t frames = gw_pageblock_frames(m);
 
 	for (unsigned o = 0; o <= m->config.max_order; o++) {
 		gw_pfn_t pfn = zone->free_area[o].lists[GW_MT_HIGHATOMIC].first;
 
+		while (pfn != GW_PFN_NONE && !gw_pageblock_is_whole(zone, pfn))
+			pfn = gw_page(m, pfn)->next;
 		if (pfn == GW_PFN_NONE)
 			continue;
-		zone->nr_reserved_highatomic -=
-			zone->nr_reserved_highatomic < frames ? zone->nr_reserved_highatomic : frames;
-		gw_pageblock_retype(zone, pfn, GW_MT_UNMOVABLE);
+		gw_pageblock_retype(zone, pfn, type);
 		return true;
 	}
 	return false;
 }
 
-gw_pfn_t
-gw_isolate_free_block(struct gw_zone *zone, gw_pfn_t pfn)
+gw_pfn_t gw_isolate_free_block(struct gw_zone *zone, gw_pfn_t pfn)
 {
 	struct gw_machine *m = zone->machine;
 	uint32_t flags = gw_page_flags(gw_page(m, pfn));
@@ -327,13 +348,12 @@ gw_isolate_free_block(struct gw_zone *zone, gw_pfn_t pfn)
 		return 0;
 	gw_buddy_remove(zone, pfn);
 	/* Held: in use by nobody yet, refcount 0. */
-	gw_u32_store_relaxed(&gw_page(m, pfn)->flags,
-		gw_flags_make(GW_PAGE_USED, gw_flags_order(flags)));
+	gw_u32_store_relaxed(
+		&gw_page(m, pfn)->flags, gw_flags_make(GW_PAGE_USED, gw_flags_order(flags)));
 	return n;
 }
 
-void
-gw_free_block(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+void gw_free_block(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_zone *zone = gw_page_zone(m, pfn);
 

@@ -15,13 +15,18 @@ unsigned gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn);
 /* Free a block: merge it with its buddies as far as they are free, and list the result. */
 void gw_buddy_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order);
 /* Take 2^order frames for `type` (FACTS 2.2), or GW_PFN_NONE. Head and inner frames are FREE. */
-gw_pfn_t gw_buddy_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type,
-	gw_gfp_t gfp);
+gw_pfn_t gw_buddy_take(
+	struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp);
 
 /* Reserve the pageblock of pfn for high-order atomic requests, up to about 1 % of the zone. */
 void gw_highatomic_reserve(struct gw_zone *zone, gw_pfn_t pfn);
-/* Give one reserved pageblock with free frames back to ordinary use; false if there is none. */
-bool gw_highatomic_unreserve(struct gw_zone *zone);
+/* Give one reserved pageblock with free frames to `type`; false if there is none. */
+bool gw_highatomic_unreserve(struct gw_zone *zone, enum gw_migratetype type);
+
+/* The pageblocks of [pfn, pfn + n) become `type`; their free blocks' lists are the caller's. */
+void gw_pageblock_assign(struct gw_zone *zone, gw_pfn_t pfn, gw_pfn_t n, enum gw_migratetype type);
+/* Does all of pfn's pageblock lie in the zone? Only such a one changes hands. */
+bool gw_pageblock_is_whole(const struct gw_zone *zone, gw_pfn_t pfn);
 
 /* Per-CPU lists (pcp.c): which orders they hold, a page from them, a page to them. */
 bool gw_pcp_order(const struct gw_machine *m, unsigned order);

@@ -23,8 +23,7 @@ struct check {
 	uint64_t *listed; /* one bit per frame: its head stands on a list that was walked */
 };
 
-static void GW_PRINTF(2, 3)
-	found(struct check *c, const char *format, ...)
+static void GW_PRINTF(2, 3) found(struct check *c, const char *format, ...)
 {
 	char line[GW_MESSAGE_MAX];
 	va_list ap;
@@ -38,8 +37,7 @@ static void GW_PRINTF(2, 3)
 	c->report(c->ctx, line);
 }
 
-static bool
-is_listed(const struct check *c, gw_pfn_t pfn)
+static bool is_listed(const struct check *c, gw_pfn_t pfn)
 {
 	return c->listed[pfn / 64] >> (pfn % 64) & 1;
 }
@@ -48,15 +46,14 @@ is_listed(const struct check *c, gw_pfn_t pfn)
 struct list_claim {
 	const char *name;
 	enum gw_page_type type;
-	int order;	     /* -1: any */
-	uint32_t flags, mask; /* flags & mask, of the frame's word */
-	uint32_t index;	     /* of free pages: their list's migratetype */
+	int order;		    /* -1: any */
+	uint32_t flags, mask;	    /* flags & mask, of the frame's word */
+	uint32_t index;		    /* of free pages: their list's migratetype */
 	const struct gw_zone *zone; /* NULL: any zone of `node` */
 	unsigned node;
 };
 
-static void
-check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim *claim)
+static void check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim *claim)
 {
 	const struct gw_page *page = gw_page(c->m, pfn);
 	const struct gw_zone *zone = gw_page_zone(c->m, pfn);
@@ -76,8 +73,8 @@ check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim *claim)
 }
 
 /* Walk a list. Returns the frames its pages make up. */
-static uint64_t
-walk_list(struct check *c, const struct gw_page_list *list, const struct list_claim *claim)
+static uint64_t walk_list(
+	struct check *c, const struct gw_page_list *list, const struct list_claim *claim)
 {
 	gw_pfn_t prev = GW_PFN_NONE;
 	uint64_t n = 0, frames = 0;
@@ -103,8 +100,7 @@ walk_list(struct check *c, const struct gw_page_list *list, const struct list_cl
 	return frames;
 }
 
-static void
-check_free_areas(struct check *c, struct gw_zone *zone)
+static void check_free_areas(struct check *c, struct gw_zone *zone)
 {
 	uint64_t free = 0, cma = 0, highatomic = 0;
 
@@ -133,8 +129,7 @@ check_free_areas(struct check *c, struct gw_zone *zone)
 			(unsigned long long)free);
 }
 
-static void
-check_pcps(struct check *c, struct gw_zone *zone)
+static void check_pcps(struct check *c, struct gw_zone *zone)
 {
 	for (unsigned cpu = 0; cpu < c->m->config.n_cpus; cpu++) {
 		struct gw_pcp *pcp = &zone->pcp[cpu];
@@ -155,8 +150,7 @@ check_pcps(struct check *c, struct gw_zone *zone)
 	}
 }
 
-static void
-check_lrus(struct check *c, unsigned id)
+static void check_lrus(struct check *c, unsigned id)
 {
 	static const uint32_t flags[GW_LRU_NR] = {GW_PG_LRU, GW_PG_LRU | GW_PG_ACTIVE,
 		GW_PG_LRU | GW_PG_FILE, GW_PG_LRU | GW_PG_FILE | GW_PG_ACTIVE,
@@ -165,9 +159,9 @@ check_lrus(struct check *c, unsigned id)
 
 	for (unsigned l = 0; l < GW_LRU_NR; l++) {
 		struct list_claim claim = {"an LRU list", GW_PAGE_USED, -1, flags[l],
-			l == GW_LRU_UNEVICTABLE ? GW_PG_LRU | GW_PG_UNEVICTABLE
-						: GW_PG_LRU | GW_PG_ACTIVE | GW_PG_FILE |
-							GW_PG_UNEVICTABLE,
+			l == GW_LRU_UNEVICTABLE
+				? GW_PG_LRU | GW_PG_UNEVICTABLE
+				: GW_PG_LRU | GW_PG_ACTIVE | GW_PG_FILE | GW_PG_UNEVICTABLE,
 			0, NULL, id};
 		uint64_t frames = walk_list(c, &node->lru[l], &claim);
 
@@ -179,8 +173,7 @@ check_lrus(struct check *c, unsigned id)
 }
 
 /* The frames behind a head must be what the head says. */
-static void
-check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
+static void check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
 {
 	bool used = gw_flags_type(flags) == GW_PAGE_USED;
 
@@ -189,16 +182,15 @@ check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
 
 		if (gw_page_flags(page) != gw_flags_make(used ? GW_PAGE_TAIL : GW_PAGE_FREE, 0) ||
 			(used && page->index != i))
-			found(c, "F3: frame %#x inside the block of %#x has flags %#x", pfn + i, pfn,
-				gw_page_flags(page));
+			found(c, "F3: frame %#x inside the block of %#x has flags %#x", pfn + i,
+				pfn, gw_page_flags(page));
 		if (gw_ref_read(&page->refcount) != 0)
 			found(c, "I7: frame %#x inside the block of %#x has %u references", pfn + i,
 				pfn, gw_ref_read(&page->refcount));
 	}
 }
 
-static bool
-expects_list(uint32_t flags)
+static bool expects_list(uint32_t flags)
 {
 	switch (gw_flags_type(flags)) {
 	case GW_PAGE_BUDDY:
@@ -212,8 +204,8 @@ expects_list(uint32_t flags)
 }
 
 /* One frame that heads something; returns how many frames it accounts for. */
-static gw_pfn_t
-check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *managed)
+static gw_pfn_t check_head(
+	struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *managed)
 {
 	const struct gw_page *page = gw_page(c->m, pfn);
 	uint32_t flags = gw_page_flags(page);
@@ -230,7 +222,8 @@ check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *
 		return 1;
 	*managed += n;
 	if (pfn & (n - 1) || n > zone->end - pfn) {
-		found(c, "Z1: block of %#x, order %u, is not aligned or leaves its zone", pfn, order);
+		found(c, "Z1: block of %#x, order %u, is not aligned or leaves its zone", pfn,
+			order);
 		return 1;
 	}
 	if ((refs != 0) != (type == GW_PAGE_USED))
@@ -244,8 +237,7 @@ check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *
 	return n;
 }
 
-static void
-check_frames(struct check *c, struct gw_zone *zone)
+static void check_frames(struct check *c, struct gw_zone *zone)
 {
 	uint64_t managed = 0;
 
@@ -256,8 +248,7 @@ check_frames(struct check *c, struct gw_zone *zone)
 			(unsigned long long)zone->managed, (unsigned long long)managed);
 }
 
-static void
-check_pageblocks(struct check *c)
+static void check_pageblocks(struct check *c)
 {
 	struct gw_machine *m = c->m;
 	gw_pfn_t counted = 0;
@@ -276,8 +267,8 @@ check_pageblocks(struct check *c)
 	}
 }
 
-unsigned
-gw_machine_check(struct gw_machine *m, void (*report)(void *ctx, const char *line), void *ctx)
+unsigned gw_machine_check(
+	struct gw_machine *m, void (*report)(void *ctx, const char *line), void *ctx)
 {
 	struct check c = {m, report, ctx, 0, NULL};
 	size_t bytes = ((size_t)m->n_frames / 64 + 1) * sizeof(*c.listed);

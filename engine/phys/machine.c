@@ -2,8 +2,8 @@
 /*
  * machine.c - making and unmaking a machine.
  *
- * Idea. One block of memory per table, asked of the machine's surroundings; a machine is either whole or
- * not there. Frames start zeroed, which is the state "reserved" (page.h).
+ * Idea. One block of memory per table, asked of the machine's surroundings; a machine is either
+ * whole or not there. Frames start zeroed, which is the state "reserved" (page.h).
  */
 #include <limits.h>
 #include <stdarg.h>
@@ -14,8 +14,7 @@
 
 _Static_assert(GW_ORDERS_MAX <= 16, "an order fits in four bits of a frame's flags");
 
-void
-gw_machine_config_init(struct gw_machine_config *config)
+void gw_machine_config_init(struct gw_machine_config *config)
 {
 	*config = (struct gw_machine_config){
 		.n_cpus = 1,
@@ -29,14 +28,14 @@ gw_machine_config_init(struct gw_machine_config *config)
 	};
 }
 
-void
-gw_bug(struct gw_machine *m, const char *message)
+void gw_bug(struct gw_machine *m, const char *message)
 {
+	if (!m)
+		__builtin_trap();
 	m->ops->bug(m->ctx, message);
 }
 
-static int GW_PRINTF(2, 3)
-	refuse(struct gw_error *err, const char *format, ...)
+static int GW_PRINTF(2, 3) refuse(struct gw_error *err, const char *format, ...)
 {
 	va_list ap;
 
@@ -48,20 +47,25 @@ static int GW_PRINTF(2, 3)
 	return -EINVAL;
 }
 
-static int
-check_zones(const struct gw_machine_config *c, struct gw_error *err)
+static int check_zones(const struct gw_machine_config *c, struct gw_error *err)
 {
+	const size_t most = sizeof(c->zones->lowmem_reserve) / sizeof(c->zones->lowmem_reserve[0]);
+	unsigned of_node[GW_NODES_MAX] = {0};
 	gw_pfn_t end = 0;
 
-	if (c->n_zones == 0 || c->n_zones > GW_ZONES_MAX)
+	if (!c->zones || c->n_zones == 0 || c->n_zones > GW_ZONES_MAX)
 		return refuse(err, "%u zones: must be 1 .. %d", c->n_zones, GW_ZONES_MAX);
 	for (unsigned z = 0; z < c->n_zones; z++) {
 		const struct gw_zone_config *zone = &c->zones[z];
 
 		if (!zone->name || zone->node >= GW_NODES_MAX)
-			return refuse(err, "zone %u: no name, or node above %d", z, GW_NODES_MAX - 1);
+			return refuse(
+				err, "zone %u: no name, or node above %d", z, GW_NODES_MAX - 1);
+		if (++of_node[zone->node] > most)
+			return refuse(err, "node %u: more than %zu zones", zone->node, most);
 		if (zone->start < end || zone->start >= zone->end || zone->end > c->n_frames)
-			return refuse(err, "zone %s: frames [%u, %u) overlap or leave the map of %u",
+			return refuse(err,
+				"zone %s: frames [%u, %u) overlap or leave the map of %u",
 				zone->name, zone->start, zone->end, c->n_frames);
 		if (zone->wmark_min > zone->wmark_low || zone->wmark_low > zone->wmark_high)
 			return refuse(err, "zone %s: watermarks descend", zone->name);
@@ -70,8 +74,7 @@ check_zones(const struct gw_machine_config *c, struct gw_error *err)
 	return 0;
 }
 
-static int
-check_config(const struct gw_machine_config *c, struct gw_error *err)
+static int check_config(const struct gw_machine_config *c, struct gw_error *err)
 {
 	if (c->n_cpus == 0 || c->n_cpus > GW_CPUS_MAX)
 		return refuse(err, "%u CPUs: must be 1 .. %d", c->n_cpus, GW_CPUS_MAX);
@@ -81,7 +84,8 @@ check_config(const struct gw_machine_config *c, struct gw_error *err)
 		return refuse(err, "pageblock_order %u: must be 1 .. max_order (%u)",
 			c->pageblock_order, c->max_order);
 	if (c->n_frames == 0 || c->n_frames > GW_PFN_MAX - (1u << GW_ORDERS_MAX))
-		return refuse(err, "%u frames: none, or more than a machine can number", c->n_frames);
+		return refuse(
+			err, "%u frames: none, or more than a machine can number", c->n_frames);
 	if (c->extfrag_threshold < 0 || c->extfrag_threshold > 1000)
 		return refuse(err, "extfrag_threshold %d: must be 0 .. 1000", c->extfrag_threshold);
 	if (c->lru_batch > sizeof(((struct gw_lru_batch *)0)->pages) / sizeof(gw_pfn_t))
@@ -89,21 +93,18 @@ check_config(const struct gw_machine_config *c, struct gw_error *err)
 	return check_zones(c, err);
 }
 
-static void *
-machine_alloc(struct gw_machine *m, size_t bytes)
+static void *machine_alloc(struct gw_machine *m, size_t bytes)
 {
 	return m->ops->alloc(m->ctx, bytes);
 }
 
-static void
-machine_release(struct gw_machine *m, void *p, size_t bytes)
+static void machine_release(struct gw_machine *m, void *p, size_t bytes)
 {
 	if (p)
 		m->ops->release(m->ctx, p, bytes);
 }
 
-static void
-init_pcp(struct gw_pcp *pcp, const struct gw_zone_config *config)
+static void init_pcp(struct gw_pcp *pcp, const struct gw_zone_config *config)
 {
 	gw_spin_init(&pcp->lock, GW_RANK_PCP);
 	for (unsigned i = 0; i < GW_PCP_LISTS; i++)
@@ -112,8 +113,7 @@ init_pcp(struct gw_pcp *pcp, const struct gw_zone_config *config)
 	pcp->high = config->pcp_high;
 }
 
-static int
-init_zone(struct gw_machine *m, unsigned id, const struct gw_zone_config *config)
+static int init_zone(struct gw_machine *m, unsigned id, const struct gw_zone_config *config)
 {
 	struct gw_zone *zone = &m->zones[id];
 	size_t name_len = strnlen(config->name, sizeof(zone->name) - 1);
@@ -135,8 +135,7 @@ init_zone(struct gw_machine *m, unsigned id, const struct gw_zone_config *config
 	zone->compact.order_failed = (int)m->config.max_order + 1;
 	zone->compact.migrate_pfn[0] = zone->compact.migrate_pfn[1] = zone->start;
 	zone->compact.init_migrate_pfn = zone->start;
-	zone->compact.free_pfn = zone->compact.init_free_pfn =
-		gw_pageblock_start(m, zone->end - 1);
+	zone->compact.free_pfn = zone->compact.init_free_pfn = gw_pageblock_start(m, zone->end - 1);
 	zone->pcp = machine_alloc(m, m->config.n_cpus * sizeof(*zone->pcp));
 	if (!zone->pcp)
 		return -ENOMEM;
@@ -146,8 +145,7 @@ init_zone(struct gw_machine *m, unsigned id, const struct gw_zone_config *config
 }
 
 /* Every pageblock starts MOVABLE, counted in the zone of its first frame that is in one. */
-static void
-init_pageblocks(struct gw_machine *m)
+static void init_pageblocks(struct gw_machine *m)
 {
 	gw_pfn_t counted = 0; /* pageblocks below it belong to an earlier zone */
 
@@ -165,8 +163,7 @@ init_pageblocks(struct gw_machine *m)
 	}
 }
 
-static void
-init_node(struct gw_machine *m, unsigned id)
+static void init_node(struct gw_machine *m, unsigned id)
 {
 	struct gw_node *node = &m->nodes[id];
 	unsigned class = 0;
@@ -176,7 +173,7 @@ init_node(struct gw_machine *m, unsigned id)
 		gw_page_list_init(&node->lru[l]);
 	for (unsigned z = 0; z < m->n_zones; z++)
 		if (m->zones[z].node == id)
-			m->zones[z].class = class++;
+			m->zones[z].class = class ++;
 	/* Nearest node first; within a node from the highest zone down. */
 	for (unsigned distance = 0; distance < m->n_nodes; distance++) {
 		for (unsigned z = m->n_zones; z-- > 0;) {
@@ -190,8 +187,7 @@ init_node(struct gw_machine *m, unsigned id)
 	}
 }
 
-static int
-init_tables(struct gw_machine *m, const struct gw_machine_config *config)
+static int init_tables(struct gw_machine *m, const struct gw_machine_config *config)
 {
 	m->pages = machine_alloc(m, (size_t)m->n_frames * sizeof(*m->pages));
 	m->pageblocks = machine_alloc(m, m->n_pageblocks * sizeof(*m->pageblocks));
@@ -213,9 +209,8 @@ init_tables(struct gw_machine *m, const struct gw_machine_config *config)
 	return gw_percpu_init(&m->events, GW_VM_NR, m->config.n_cpus, m->ops->alloc, m->ctx);
 }
 
-int
-gw_machine_create(const struct gw_machine_config *config, const struct gw_machine_ops *ops, void *ctx,
-	struct gw_machine **out, struct gw_error *err)
+int gw_machine_create(const struct gw_machine_config *config, const struct gw_machine_ops *ops,
+	void *ctx, struct gw_machine **out, struct gw_error *err)
 {
 	struct gw_machine *m;
 	int ret = check_config(config, err);
@@ -244,8 +239,7 @@ gw_machine_create(const struct gw_machine_config *config, const struct gw_machin
 	return 0;
 }
 
-void
-gw_machine_destroy(struct gw_machine *m)
+void gw_machine_destroy(struct gw_machine *m)
 {
 	if (!m)
 		return;
@@ -261,8 +255,7 @@ gw_machine_destroy(struct gw_machine *m)
 	m->ops->release(m->ctx, m, sizeof(*m));
 }
 
-int
-gw_task_attach(struct gw_task *task, struct gw_machine *machine, unsigned cpu)
+int gw_task_attach(struct gw_task *task, struct gw_machine *machine, unsigned cpu)
 {
 	if (cpu >= machine->config.n_cpus)
 		return -EINVAL;
@@ -270,14 +263,12 @@ gw_task_attach(struct gw_task *task, struct gw_machine *machine, unsigned cpu)
 	return 0;
 }
 
-void
-gw_task_detach(struct gw_task *task)
+void gw_task_detach(struct gw_task *task)
 {
 	gw_task_leave(task);
 }
 
-const char *
-gw_vm_event_name(enum gw_vm_event event)
+const char *gw_vm_event_name(enum gw_vm_event event)
 {
 	static const char *const names[] = {
 #define EVENT_NAME(id, name) [GW_VM_##id] = name,
@@ -288,8 +279,7 @@ gw_vm_event_name(enum gw_vm_event event)
 	return names[event];
 }
 
-uint64_t
-gw_machine_count(const struct gw_machine *m, enum gw_vm_event event)
+uint64_t gw_machine_count(const struct gw_machine *m, enum gw_vm_event event)
 {
 	uint64_t n = (uint64_t)gw_percpu_sum(&m->events, event);
 

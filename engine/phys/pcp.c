@@ -2,9 +2,9 @@
 /*
  * pcp.c - per-CPU page lists: a batch of free pages before the zone lock.
  *
- * Idea. Most requests are small and of three migratetypes, so each CPU keeps such pages at hand. Lists
- * refill `batch` frames at a time and drain when they hold more than `high`; the page freed last
- * is handed out first, the one freed first drains first. What stands here is free, yet no
+ * Idea. Most requests are small and of three migratetypes, so each CPU keeps such pages at hand.
+ * Lists refill `batch` frames at a time and drain when they hold more than `high`; the page freed
+ * last is handed out first, the one freed first drains first. What stands here is free, yet no
  * buddy sees it: it does not merge, and compaction cannot use it (FACTS 2.2, 3.5).
  *
  * Invariant Q1: pcp->n_frames == sum over lists of (pages << order of the list).
@@ -12,30 +12,26 @@
  */
 #include "engine/phys/buddy.h"
 
-bool
-gw_pcp_order(const struct gw_machine *m, unsigned order)
+bool gw_pcp_order(const struct gw_machine *m, unsigned order)
 {
 	return order < GW_PCP_SMALL_ORDERS || order == m->config.pageblock_order;
 }
 
-static unsigned
-list_index(unsigned order, enum gw_migratetype type)
+static unsigned list_index(unsigned order, enum gw_migratetype type)
 {
 	unsigned row = order < GW_PCP_SMALL_ORDERS ? order : GW_PCP_SMALL_ORDERS;
 
 	return row * GW_MT_PCPTYPES + type;
 }
 
-static unsigned
-list_order(const struct gw_machine *m, unsigned index)
+static unsigned list_order(const struct gw_machine *m, unsigned index)
 {
 	unsigned row = index / GW_MT_PCPTYPES;
 
 	return row < GW_PCP_SMALL_ORDERS ? row : m->config.pageblock_order;
 }
 
-void
-gw_pcp_insert(struct gw_zone *zone, struct gw_pcp *pcp, gw_pfn_t pfn, unsigned order,
+void gw_pcp_insert(struct gw_zone *zone, struct gw_pcp *pcp, gw_pfn_t pfn, unsigned order,
 	enum gw_migratetype type)
 {
 	struct gw_page *page = gw_page(zone->machine, pfn);
@@ -47,12 +43,11 @@ gw_pcp_insert(struct gw_zone *zone, struct gw_pcp *pcp, gw_pfn_t pfn, unsigned o
 }
 
 /* Take from list `i`, from its end if `oldest`; the head becomes FREE. pcp->lock held. */
-static gw_pfn_t
-pcp_remove(struct gw_zone *zone, struct gw_pcp *pcp, unsigned i, bool oldest)
+static gw_pfn_t pcp_remove(struct gw_zone *zone, struct gw_pcp *pcp, unsigned i, bool oldest)
 {
 	struct gw_machine *m = zone->machine;
-	gw_pfn_t pfn = oldest ? gw_list_pop_back(m, &pcp->lists[i])
-			      : gw_list_pop_front(m, &pcp->lists[i]);
+	gw_pfn_t pfn =
+		oldest ? gw_list_pop_back(m, &pcp->lists[i]) : gw_list_pop_front(m, &pcp->lists[i]);
 
 	if (pfn == GW_PFN_NONE)
 		return pfn;
@@ -62,8 +57,7 @@ pcp_remove(struct gw_zone *zone, struct gw_pcp *pcp, unsigned i, bool oldest)
 }
 
 /* Give at least `frames` back to the buddy lists, round robin over the lists, oldest first. */
-static void
-drain(struct gw_zone *zone, struct gw_pcp *pcp, uint32_t frames)
+static void drain(struct gw_zone *zone, struct gw_pcp *pcp, uint32_t frames)
 {
 	uint32_t left = pcp->n_frames > frames ? pcp->n_frames - frames : 0;
 
@@ -77,9 +71,8 @@ drain(struct gw_zone *zone, struct gw_pcp *pcp, uint32_t frames)
 	gw_spin_unlock(&zone->lock);
 }
 
-static void
-refill(struct gw_zone *zone, struct gw_pcp *pcp, unsigned order, enum gw_migratetype type,
-	gw_gfp_t gfp)
+static void refill(struct gw_zone *zone, struct gw_pcp *pcp, unsigned order,
+	enum gw_migratetype type, gw_gfp_t gfp)
 {
 	struct gw_machine *m = zone->machine;
 	uint32_t n = pcp->batch >> order;
@@ -103,8 +96,7 @@ refill(struct gw_zone *zone, struct gw_pcp *pcp, unsigned order, enum gw_migrate
 	gw_spin_unlock(&zone->lock);
 }
 
-gw_pfn_t
-gw_pcp_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+gw_pfn_t gw_pcp_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
 {
 	struct gw_pcp *pcp = &zone->pcp[gw_current_cpu()];
 	unsigned i = list_index(order, type);
@@ -120,8 +112,7 @@ gw_pcp_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_g
 	return pfn;
 }
 
-void
-gw_pcp_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+void gw_pcp_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_pcp *pcp = &zone->pcp[gw_current_cpu()];
 	enum gw_migratetype type = gw_pageblock_type(zone->machine, pfn);
@@ -140,8 +131,7 @@ gw_pcp_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 	gw_spin_unlock(&pcp->lock);
 }
 
-static void
-drain_cpu(struct gw_machine *m, unsigned cpu)
+static void drain_cpu(struct gw_machine *m, unsigned cpu)
 {
 	for (unsigned z = 0; z < m->n_zones; z++) {
 		struct gw_zone *zone = &m->zones[z];
@@ -154,14 +144,12 @@ drain_cpu(struct gw_machine *m, unsigned cpu)
 	}
 }
 
-void
-gw_drain_pages(struct gw_machine *m)
+void gw_drain_pages(struct gw_machine *m)
 {
 	drain_cpu(m, gw_current_cpu());
 }
 
-void
-gw_drain_all_pages(struct gw_machine *m)
+void gw_drain_all_pages(struct gw_machine *m)
 {
 	for (unsigned cpu = 0; cpu < m->config.n_cpus; cpu++)
 		drain_cpu(m, cpu);

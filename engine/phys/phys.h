@@ -13,6 +13,8 @@
  *   Z2  per zone, the free counts by order add up to nr_free (I10)
  *   Z3  two free buddies of equal order below max_order do not coexist, except as seeded
  *   Z4  no free block or page in use crosses a zone's edge
+ *   Z5  a free block stands on the list of its pageblock's type; bit o of free_orders[t] is set
+ *       exactly if the list of order o and type t is not empty
  */
 #ifndef GW_ENGINE_PHYS_PHYS_H
 #define GW_ENGINE_PHYS_PHYS_H
@@ -38,10 +40,10 @@
 struct gw_pcp {
 	gw_spinlock lock; /* rank PCP, over the zone lock */
 	/* Guarded by lock. */
-	uint32_t n_frames;		     /* held in all lists */
-	uint32_t batch, high;		     /* frames moved per refill; drained above high */
+	uint32_t n_frames;			 /* held in all lists */
+	uint32_t batch, high;			 /* frames moved per refill; drained above high */
 	struct gw_page_list lists[GW_PCP_LISTS]; /* freed first, drained from the last */
-	uint64_t allocs, frees;		     /* pages, for pgalloc and pgfree */
+	uint64_t allocs, frees;			 /* pages, for pgalloc and pgfree */
 } __attribute__((aligned(64)));
 
 struct gw_free_area {
@@ -52,11 +54,12 @@ struct gw_free_area {
 /* Compaction's memory of a zone (D19, FACTS 2.1). Hints: guarded by the zone lock. */
 struct gw_compact_state {
 	unsigned considered, defer_shift;
-	int order_failed; /* only orders >= it are deferred */
+	int order_failed;	 /* only orders >= it are deferred */
 	gw_pfn_t migrate_pfn[2]; /* cached: async, sync */
 	gw_pfn_t free_pfn;
-	gw_pfn_t init_migrate_pfn, init_free_pfn; /* first usable positions found by the last reset */
-	bool flush_skip; /* a full cycle ended: skip bits are to be cleared before the next */
+	gw_pfn_t init_migrate_pfn,
+		init_free_pfn; /* first usable positions found by the last reset */
+	bool flush_skip;       /* a full cycle ended: skip bits are to be cleared before the next */
 };
 
 struct gw_zone {
@@ -70,16 +73,19 @@ struct gw_zone {
 	struct gw_pcp *pcp; /* per CPU */
 
 	gw_spinlock lock __attribute__((aligned(64))); /* rank ZONE */
-	/* Guarded by lock; nr_free also read anywhere, relaxed: it only steers (watermarks). */
+	/* Guarded by lock; the atomic ones also read anywhere, relaxed: they only steer
+	 * (watermarks). */
 	struct gw_free_area free_area[GW_ORDERS_MAX];
-	gw_atomic_u64 nr_free;	     /* frames in free_area */
-	uint64_t nr_free_highatomic; /* of these, in HIGHATOMIC lists */
-	uint64_t nr_free_cma;
+	gw_atomic_u32 free_orders[GW_MT_NR]; /* one bit per order (Z5) */
+	gw_atomic_u64 nr_free;		     /* frames in free_area */
+	gw_atomic_u64 nr_free_highatomic;    /* of these, in HIGHATOMIC lists */
+	gw_atomic_u64 nr_free_cma;
+	gw_atomic_u64 wmark_boost;
 	uint64_t managed;
+	uint64_t pageblocks[GW_MT_NR]; /* pageblocks by type (P1) */
+	/* Set by gw_seed_done() at the latest, then read-only. */
 	uint64_t wmark_min, wmark_low, wmark_high;
-	uint64_t wmark_boost;
-	uint64_t nr_reserved_highatomic; /* frames in HIGHATOMIC pageblocks */
-	uint64_t pageblocks[GW_MT_NR];
+	/* Guarded by lock. */
 	struct gw_compact_state compact;
 };
 
@@ -94,7 +100,8 @@ struct gw_node {
 	/* Guarded by lru_lock; counts also read anywhere, relaxed. */
 	struct gw_page_list lru[GW_LRU_NR];
 	gw_atomic_u64 lru_frames[GW_LRU_NR];
-	gw_atomic_u64 isolated_frames[2]; /* off the anon and file lists (D12); added and subtracted */
+	gw_atomic_u64
+		isolated_frames[2]; /* off the anon and file lists (D12); added and subtracted */
 	/* Read-only after create: zones to try, in order. */
 	unsigned zonelist[GW_ZONES_MAX];
 	unsigned n_zonelist, n_local; /* all; the node's own, which come first */
@@ -118,15 +125,13 @@ struct gw_machine {
 
 /* ---- frames ---- */
 
-static inline struct gw_page *
-gw_page(const struct gw_machine *m, gw_pfn_t pfn)
+static inline struct gw_page *gw_page(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return &m->pages[pfn];
 }
 
 /* The first frame of the page in use that pfn is part of; pfn itself otherwise (C10). */
-static inline gw_pfn_t
-gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
+static inline gw_pfn_t gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	const struct gw_page *page = gw_page(m, pfn);
 
@@ -147,14 +152,12 @@ void gw_list_splice(struct gw_machine *m, struct gw_page_list *to, struct gw_pag
 
 /* ---- pageblocks ---- */
 
-static inline gw_pfn_t
-gw_pageblock_frames(const struct gw_machine *m)
+static inline gw_pfn_t gw_pageblock_frames(const struct gw_machine *m)
 {
 	return (gw_pfn_t)1 << m->config.pageblock_order;
 }
 
-static inline gw_pfn_t
-gw_pageblock_start(const struct gw_machine *m, gw_pfn_t pfn)
+static inline gw_pfn_t gw_pageblock_start(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return pfn & ~(gw_pageblock_frames(m) - 1);
 }
@@ -162,7 +165,8 @@ gw_pageblock_start(const struct gw_machine *m, gw_pfn_t pfn)
 enum gw_migratetype gw_pageblock_type(const struct gw_machine *m, gw_pfn_t pfn);
 bool gw_pageblock_skip(const struct gw_machine *m, gw_pfn_t pfn);
 void gw_pageblock_set_skip(struct gw_machine *m, gw_pfn_t pfn, bool skip);
-/* Change the type and move the block's free pages to the lists of the new one. Zone lock held. */
+/* Change the type and move the block's free pages to the lists of the new one; a larger free block
+ * around it is split. Zone lock held. */
 void gw_pageblock_retype(struct gw_zone *zone, gw_pfn_t pfn, enum gw_migratetype type);
 
 /* ---- watermarks ---- */
@@ -173,8 +177,8 @@ enum gw_wmark { GW_WMARK_MIN, GW_WMARK_LOW, GW_WMARK_HIGH };
 uint64_t gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which);
 /* Would `mark` frames still be free after taking 2^order, and a block of that order be there?
  * order 0 .. max_order; class: index into lowmem_reserve. */
-bool gw_zone_watermark_ok(const struct gw_zone *zone, unsigned order, uint64_t mark, gw_gfp_t gfp,
-	unsigned class);
+bool gw_zone_watermark_ok(
+	const struct gw_zone *zone, unsigned order, uint64_t mark, gw_gfp_t gfp, unsigned class);
 
 /* ---- compaction's and migration's view of free and LRU pages ---- */
 
@@ -208,8 +212,7 @@ void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner);
 
 /* ---- counting and complaining ---- */
 
-static inline void
-gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)
+static inline void gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)
 {
 	gw_percpu_add(&m->events, event, (int64_t)n);
 }

@@ -8,8 +8,7 @@
 #include "engine/phys/buddy.h"
 
 /* The zone of [start, start + n) if all of it is reserved there, else NULL. */
-static struct gw_zone *
-reserved_zone(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
+static struct gw_zone *reserved_zone(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 {
 	struct gw_zone *zone;
 
@@ -24,16 +23,14 @@ reserved_zone(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 	return zone;
 }
 
-static struct gw_zone *
-reserved_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
+static struct gw_zone *reserved_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
 {
 	if (order > m->config.max_order || start & (((gw_pfn_t)1 << order) - 1))
 		return NULL;
 	return reserved_zone(m, start, (gw_pfn_t)1 << order);
 }
 
-int
-gw_seed_pageblock(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type)
+int gw_seed_pageblock(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type)
 {
 	gw_pfn_t first = gw_pageblock_start(m, pfn);
 	gw_pfn_t last = first + gw_pageblock_frames(m) - 1;
@@ -48,22 +45,18 @@ gw_seed_pageblock(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type)
 	if (!zone)
 		return -EINVAL;
 	gw_spin_lock(&zone->lock);
-	if (type == GW_MT_HIGHATOMIC)
-		zone->nr_reserved_highatomic += gw_pageblock_frames(m);
 	gw_pageblock_retype(zone, pfn, type);
 	gw_spin_unlock(&zone->lock);
 	return 0;
 }
 
-static void
-seed_free_frames(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
+static void seed_free_frames(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 {
 	for (gw_pfn_t pfn = start; pfn < start + n; pfn++)
 		gw_u32_store_relaxed(&gw_page(m, pfn)->flags, gw_flags_make(GW_PAGE_FREE, 0));
 }
 
-int
-gw_seed_free(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
+int gw_seed_free(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 {
 	struct gw_zone *zone = reserved_zone(m, start, n);
 
@@ -86,8 +79,7 @@ gw_seed_free(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 	return 0;
 }
 
-int
-gw_seed_free_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
+int gw_seed_free_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
 {
 	struct gw_zone *zone = reserved_block(m, start, order);
 
@@ -101,8 +93,7 @@ gw_seed_free_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
 	return 0;
 }
 
-int
-gw_seed_pcp(struct gw_machine *m, gw_pfn_t pfn, unsigned cpu)
+int gw_seed_pcp(struct gw_machine *m, gw_pfn_t pfn, unsigned cpu)
 {
 	struct gw_zone *zone = reserved_zone(m, pfn, 1);
 	enum gw_migratetype type;
@@ -119,8 +110,7 @@ gw_seed_pcp(struct gw_machine *m, gw_pfn_t pfn, unsigned cpu)
 	return 0;
 }
 
-int
-gw_seed_used(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
+int gw_seed_used(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 {
 	struct gw_zone *zone = reserved_zone(m, start, n);
 
@@ -132,8 +122,7 @@ gw_seed_used(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 	return 0;
 }
 
-int
-gw_seed_movable(struct gw_machine *m, gw_pfn_t start, unsigned order,
+int gw_seed_movable(struct gw_machine *m, gw_pfn_t start, unsigned order,
 	const struct gw_movable_ops *ops, uint32_t index, enum gw_lru lru)
 {
 	struct gw_zone *zone = reserved_block(m, start, order);
@@ -151,8 +140,7 @@ gw_seed_movable(struct gw_machine *m, gw_pfn_t start, unsigned order,
 	return 0;
 }
 
-static void
-set_watermarks(struct gw_zone *zone, uint64_t managed_total)
+static void set_watermarks(struct gw_zone *zone, uint64_t managed_total)
 {
 	const struct gw_machine_config *config = &zone->machine->config;
 	uint64_t reserve = config->min_free_kbytes * 1024 / GW_PAGE_SIZE;
@@ -169,8 +157,7 @@ set_watermarks(struct gw_zone *zone, uint64_t managed_total)
 }
 
 /* A batch of about a thousandth of the zone, at most 63 frames; lists hold a few batches. */
-static void
-set_pcp_sizes(struct gw_zone *zone)
+static void set_pcp_sizes(struct gw_zone *zone)
 {
 	uint64_t batch = zone->managed / 1024;
 
@@ -188,8 +175,7 @@ set_pcp_sizes(struct gw_zone *zone)
 	}
 }
 
-void
-gw_seed_done(struct gw_machine *m)
+void gw_seed_done(struct gw_machine *m)
 {
 	uint64_t managed = 0;
 

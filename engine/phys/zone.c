@@ -6,14 +6,12 @@
 
 #include "engine/phys/phys.h"
 
-unsigned
-gw_machine_zones(const struct gw_machine *m)
+unsigned gw_machine_zones(const struct gw_machine *m)
 {
 	return m->n_zones;
 }
 
-int
-gw_zone_info(struct gw_machine *m, unsigned id, struct gw_zone_info *out)
+int gw_zone_info(struct gw_machine *m, unsigned id, struct gw_zone_info *out)
 {
 	struct gw_zone *zone;
 
@@ -37,7 +35,7 @@ gw_zone_info(struct gw_machine *m, unsigned id, struct gw_zone_info *out)
 	out->wmark_min = zone->wmark_min;
 	out->wmark_low = zone->wmark_low;
 	out->wmark_high = zone->wmark_high;
-	out->boost = zone->wmark_boost;
+	out->boost = gw_u64_load_relaxed(&zone->wmark_boost);
 	for (unsigned o = 0; o < out->n_orders; o++) {
 		out->free_blocks[o] = zone->free_area[o].nr_free;
 		for (unsigned t = 0; t < GW_MT_NR; t++)
@@ -54,8 +52,7 @@ gw_zone_info(struct gw_machine *m, unsigned id, struct gw_zone_info *out)
 }
 
 /* The head of the free block that covers an inner frame, and its order. */
-static gw_pfn_t
-free_block_of(const struct gw_machine *m, gw_pfn_t pfn, uint32_t *flags)
+static gw_pfn_t free_block_of(const struct gw_machine *m, gw_pfn_t pfn, uint32_t *flags)
 {
 	for (unsigned o = 1; o <= m->config.max_order; o++) {
 		gw_pfn_t head = pfn & ~(((gw_pfn_t)1 << o) - 1);
@@ -67,8 +64,7 @@ free_block_of(const struct gw_machine *m, gw_pfn_t pfn, uint32_t *flags)
 	return pfn;
 }
 
-static enum gw_frame_state
-used_state(const struct gw_page *page, uint32_t flags)
+static enum gw_frame_state used_state(const struct gw_page *page, uint32_t flags)
 {
 	void *owner = gw_ptr_load_relaxed(&page->owner);
 
@@ -77,8 +73,7 @@ used_state(const struct gw_page *page, uint32_t flags)
 	return owner && gw_owner_is_movable(owner) ? GW_STATE_MOVABLE : GW_STATE_USED;
 }
 
-int
-gw_frame_info(const struct gw_machine *m, gw_pfn_t pfn, struct gw_frame_info *out)
+int gw_frame_info(const struct gw_machine *m, gw_pfn_t pfn, struct gw_frame_info *out)
 {
 	const struct gw_page *page;
 	uint32_t flags;

@@ -42,8 +42,8 @@ typedef uint32_t gw_gfp_t;
  * Returns 0, -EINVAL (order, node), -ENOMEM.
  * Threads: any attached task. Sleeps only with GW_GFP_DIRECT_RECLAIM.
  */
-GW_MUST_CHECK int gw_alloc_pages(struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order,
-	gw_pfn_t *out);
+GW_MUST_CHECK int gw_alloc_pages(
+	struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order, gw_pfn_t *out);
 
 /* One more reference on the (compound) page of `pfn`, which the caller already holds. */
 void gw_get_page(struct gw_machine *m, gw_pfn_t pfn);

@@ -2,8 +2,8 @@
 /*
  * compact.h - making free memory contiguous (FACTS 1.4, 2.1, 3.7).
  *
- * Idea. Two planners free whole blocks by moving pages. SCANNERS is Linux's: a migration scanner climbs
- * from the bottom, a free scanner descends from the top, and the run ends where they meet.
+ * Idea. Two planners free whole blocks by moving pages. SCANNERS is Linux's: a migration scanner
+ * climbs from the bottom, a free scanner descends from the top, and the run ends where they meet.
  * EVACUATE frees the cheapest pageblocks first (DESIGN 7). Both stop when a target is reached.
  */
 #ifndef GODWIT_COMPACT_H
@@ -33,10 +33,10 @@ enum gw_planner { GW_PLANNER_SCANNERS, GW_PLANNER_EVACUATE };
 
 /* A large page that had no target of its size: a run may end there (FACTS 3.7). */
 struct gw_stop_point {
-	gw_pfn_t page;	       /* its first frame */
+	gw_pfn_t page; /* its first frame */
 	unsigned order;
-	gw_pfn_t migrate_pfn;  /* where the migration scanner stands */
-	uint64_t migrated;     /* frames moved before it */
+	gw_pfn_t migrate_pfn; /* where the migration scanner stands */
+	uint64_t migrated;    /* frames moved before it */
 };
 
 /* What to do. A zeroed request with order = -1 and mode = SYNC is `compact_memory`. */
@@ -46,11 +46,11 @@ struct gw_compact_request {
 	uint64_t count; /* with order >= 0: stop when this many blocks are free; 0 counts as 1 */
 	enum gw_migrate_mode mode;
 	enum gw_migratetype migratetype; /* of the request, for async runs (FACTS 2.1) */
-	bool direct;	     /* on behalf of an allocation: async runs skip foreign pageblocks */
-	bool whole_zone;     /* start at the zone's ends, not at the cached positions */
-	bool ignore_skip;    /* scan pageblocks whose skip bit is set */
-	bool no_fs;	     /* GFP_NOFS: the larger isolation limit (R12) */
-	gw_pfn_t stop_at;    /* end before the migration scanner takes a page at or above; 0: no */
+	bool direct;	  /* on behalf of an allocation: async runs skip foreign pageblocks */
+	bool whole_zone;  /* start at the zone's ends, not at the cached positions */
+	bool ignore_skip; /* scan pageblocks whose skip bit is set */
+	bool no_fs;	  /* GFP_NOFS: the larger isolation limit (R12) */
+	gw_pfn_t stop_at; /* end before the migration scanner takes a page at or above; 0: no */
 	/* A large page had no target; return true to end the run CONTENDED there. May be NULL. */
 	bool (*on_stop_point)(void *ctx, struct gw_machine *m, const struct gw_stop_point *at);
 	void *ctx;
@@ -61,7 +61,7 @@ struct gw_compact_stats {
 	struct gw_migrate_stats migrate;
 	uint64_t migrate_scanned, free_scanned, isolated; /* frames; isolated counts both sides */
 	gw_pfn_t migrate_pfn, free_pfn;			  /* where the scanners ended */
-	uint64_t blocks_freed;	/* EVACUATE: pageblocks emptied */
+	uint64_t blocks_freed;				  /* EVACUATE: pageblocks emptied */
 };
 
 /* How many free blocks a zone has in units of `order`: larger blocks count as several. */

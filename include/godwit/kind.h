@@ -17,11 +17,11 @@
 #include "types.h"
 
 enum gw_kind {
-	GW_KIND_HOLE,		/* no memory here */
-	GW_KIND_BUDDY,		/* free, in the buddy allocator */
-	GW_KIND_PCP,		/* free, on a per-CPU list (inferred: the kernel shows no flag) */
-	GW_KIND_NOFLAG,		/* no flag at all: PCP, KERNEL or HOLE; never left after inference */
-	GW_KIND_ANON,		/* anonymous, on the LRU, mapped */
+	GW_KIND_HOLE,	/* no memory here */
+	GW_KIND_BUDDY,	/* free, in the buddy allocator */
+	GW_KIND_PCP,	/* free, on a per-CPU list (inferred: the kernel shows no flag) */
+	GW_KIND_NOFLAG, /* no flag at all: PCP, KERNEL or HOLE; never left after inference */
+	GW_KIND_ANON,	/* anonymous, on the LRU, mapped */
 	GW_KIND_ANON_SWAPCACHE, /* anonymous, in the swap cache */
 	GW_KIND_ANON_UNMAPPED,	/* anonymous, neither mapped nor in the swap cache: going away */
 	GW_KIND_FILE_CLEAN,
@@ -33,7 +33,7 @@ enum gw_kind {
 	GW_KIND_HUGETLB,
 	GW_KIND_SLAB,
 	GW_KIND_PGTABLE,
-	GW_KIND_KERNEL, /* allocated without a type: kernel stacks, vmalloc, drivers, zsmalloc */
+	GW_KIND_KERNEL,	  /* allocated without a type: kernel stacks, vmalloc, drivers, zsmalloc */
 	GW_KIND_COMPOUND, /* allocated without a type, as a compound page: drivers, large kmalloc */
 	GW_KIND_RESERVED, /* never given to the allocator: vmemmap, firmware, kernel image */
 	GW_KIND_OFFLINE,  /* ballooned or logically unplugged */
@@ -48,21 +48,20 @@ enum gw_kind {
  */
 typedef uint16_t gw_frame_t;
 
-#define GW_FRAME_KIND	   0x001f
-#define GW_FRAME_HEAD	   0x0020 /* COMPOUND_HEAD */
-#define GW_FRAME_TAIL	   0x0040 /* COMPOUND_TAIL */
-#define GW_FRAME_LRU	   0x0080 /* on an LRU list */
-#define GW_FRAME_ACTIVE	   0x0100
-#define GW_FRAME_DIRTY	   0x0200
-#define GW_FRAME_WRITEBACK 0x0400
-#define GW_FRAME_MAPPED	   0x0800 /* kpagecount is not 0 */
-#define GW_FRAME_SHARED	   0x1000 /* kpagecount is above 1 */
-#define GW_FRAME_PRIVATE   0x2000 /* file: private data (buffers) hang on it */
-#define GW_FRAME_THP	   0x4000 /* a large folio that reverse mapping knows */
+#define GW_FRAME_KIND		 0x001f
+#define GW_FRAME_HEAD		 0x0020 /* COMPOUND_HEAD */
+#define GW_FRAME_TAIL		 0x0040 /* COMPOUND_TAIL */
+#define GW_FRAME_LRU		 0x0080 /* on an LRU list */
+#define GW_FRAME_ACTIVE		 0x0100
+#define GW_FRAME_DIRTY		 0x0200
+#define GW_FRAME_WRITEBACK	 0x0400
+#define GW_FRAME_MAPPED		 0x0800 /* kpagecount is not 0 */
+#define GW_FRAME_SHARED		 0x1000 /* kpagecount is above 1 */
+#define GW_FRAME_PRIVATE	 0x2000 /* file: private data (buffers) hang on it */
+#define GW_FRAME_THP		 0x4000 /* a large folio that reverse mapping knows */
 #define GW_FRAME_KERNEL_EVIDENCE 0x8000 /* NOFLAG whose neighbours or counts say "kernel" */
 
-static inline enum gw_kind
-gw_frame_kind(gw_frame_t f)
+static inline enum gw_kind gw_frame_kind(gw_frame_t f)
 {
 	return (enum gw_kind)(f & GW_FRAME_KIND);
 }

@@ -40,12 +40,12 @@ struct gw_machine_ops {
 extern const struct gw_machine_ops gw_bare_ops;
 
 struct gw_zone_config {
-	const char *name; /* copied, at most 15 bytes */
-	unsigned node;	  /* below GW_NODES_MAX */
+	const char *name;    /* copied, at most 15 bytes */
+	unsigned node;	     /* below GW_NODES_MAX */
 	gw_pfn_t start, end; /* frames [start, end); zones ascend and do not overlap */
 	/* Frames; all 0: computed from min_free_kbytes when the zone's memory is known. */
 	uint64_t wmark_min, wmark_low, wmark_high;
-	uint64_t lowmem_reserve[8]; /* against requests that prefer zone class i; 0: none */
+	uint64_t lowmem_reserve[8];   /* against requests that prefer zone class i; 0: none */
 	unsigned pcp_batch, pcp_high; /* frames per CPU; 0: derived from the zone's size */
 };
 
@@ -56,10 +56,10 @@ struct gw_machine_config {
 	gw_pfn_t n_frames;	  /* the machine's map is frames [0, n_frames) */
 	const struct gw_zone_config *zones;
 	unsigned n_zones;
-	uint64_t min_free_kbytes;	/* 0: none kept back */
+	uint64_t min_free_kbytes;	 /* 0: none kept back */
 	unsigned watermark_scale_factor; /* of 10,000; 10 on Linux */
 	unsigned watermark_boost_factor; /* of 10,000; 15,000 on Linux; 0: no boosting */
-	int extfrag_threshold;		/* 0 .. 1000; 500 on Linux (D18) */
+	int extfrag_threshold;		 /* 0 .. 1000; 500 on Linux (D18) */
 	bool compact_unevictable_allowed;
 	unsigned lru_batch; /* pages per CPU before an LRU-add batch drains; 15 on Linux; 0: none */
 };
@@ -90,8 +90,8 @@ void gw_machine_destroy(struct gw_machine *m);
  *
  * Returns the number of findings, 0 when all is well.
  */
-GW_MUST_CHECK unsigned gw_machine_check(struct gw_machine *m,
-	void (*report)(void *ctx, const char *line), void *ctx);
+GW_MUST_CHECK unsigned gw_machine_check(
+	struct gw_machine *m, void (*report)(void *ctx, const char *line), void *ctx);
 
 /* A counter, summed over CPUs. Any thread; while others run, a moment's mixture. */
 uint64_t gw_machine_count(const struct gw_machine *m, enum gw_vm_event event);

@@ -17,7 +17,8 @@
 #include "alloc.h"
 #include "migrate.h"
 
-/* The migratetype of the pageblock that holds pfn (default MOVABLE). Before its frames are seeded. */
+/* The migratetype of the pageblock that holds pfn (default MOVABLE). Before its frames are seeded.
+ */
 GW_MUST_CHECK int gw_seed_pageblock(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type);
 
 /* Frames [start, start + n) become free, in the largest aligned blocks, merging with neighbours. */

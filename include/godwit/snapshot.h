@@ -26,9 +26,9 @@ struct gw_zone_snapshot {
 	char name[GW_ZONE_NAME_MAX];
 	gw_pfn_t start_pfn;
 	uint64_t spanned, present, managed, cma;
-	uint64_t free;		      /* "pages free" */
+	uint64_t free; /* "pages free" */
 	uint64_t boost, wmark_min, wmark_low, wmark_high;
-	uint64_t protection[8];	      /* lowmem reserve against each class, ended by n_protection */
+	uint64_t protection[8]; /* lowmem reserve against each class, ended by n_protection */
 	unsigned n_protection;
 	unsigned n_cpus;	      /* "pagesets" entries */
 	uint64_t pcp_count;	      /* sum of count: over CPUs */
@@ -41,7 +41,7 @@ struct gw_zone_snapshot {
 	bool free_by_type_capped[GW_MT_NR][GW_ORDERS_MAX]; /* ">100000": at least that many */
 	uint64_t pageblocks[GW_MT_NR];
 	bool has_pagetypes;
-	uint64_t nr_lru;  /* inactive + active + unevictable, of the zone */
+	uint64_t nr_lru; /* inactive + active + unevictable, of the zone */
 };
 
 /* System RAM by /proc/iomem, in frames [start, end): partial frames are not counted. */
@@ -67,10 +67,10 @@ struct gw_snapshot {
 	unsigned n_ram;
 	struct gw_vm_counter *counters; /* /proc/vmstat, in its order */
 	unsigned n_counters;
-	int extfrag_threshold;		/* 500 if absent */
+	int extfrag_threshold;		 /* 500 if absent */
 	int compact_unevictable_allowed; /* 1 if absent */
 	uint64_t nr_hugepages;
-	uint64_t nr_unknown_flags; /* frames with bits that kind.h does not know */
+	uint64_t nr_unknown_flags;    /* frames with bits that kind.h does not know */
 	char missing[GW_MESSAGE_MAX]; /* optional members that were absent, comma separated; "" */
 };
 
@@ -101,8 +101,8 @@ GW_MUST_CHECK int gw_snapshot_live(struct gw_snapshot *out, struct gw_error *err
  * name only when complete, synced). progress may be NULL.
  * Returns 0, -EACCES, or a negative errno with err filled.
  */
-GW_MUST_CHECK int gw_snapshot_record(const char *path, gw_progress_fn progress, void *ctx,
-	struct gw_error *err);
+GW_MUST_CHECK int gw_snapshot_record(
+	const char *path, gw_progress_fn progress, void *ctx, struct gw_error *err);
 
 /* Free what a load filled; a zeroed snapshot is fine. */
 void gw_snapshot_free(struct gw_snapshot *snap);

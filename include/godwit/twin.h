@@ -2,8 +2,8 @@
 /*
  * twin.h - a machine in the state of a real host.
  *
- * Idea. The twin sets every frame of a machine to what a snapshot says the host's frame is, and infers what
- * the snapshot does not say: which of the frames without any flag are free on per-CPU
+ * Idea. The twin sets every frame of a machine to what a snapshot says the host's frame is, and
+ * infers what the snapshot does not say: which of the frames without any flag are free on per-CPU
  * lists, the type of each pageblock, and how adjacent free frames are cut into blocks. What it
  * inferred, and how sure it is, stands in gw_twin_notes.
  *
@@ -25,14 +25,15 @@ struct gw_twin;
 
 /* What was inferred for one zone, and how well it fits. Frames unless said otherwise. */
 struct gw_twin_notes {
-	uint64_t noflag;	/* frames in RAM without any flag */
-	uint64_t pcp_reported;	/* zoneinfo count, all CPUs */
-	uint64_t pcp_placed;	/* taken to be on per-CPU lists */
-	uint64_t pcp_certain;	/* of these, in pageblocks without any sign of the kernel's own pages */
-	unsigned pcp_confidence; /* percent: pcp_certain of pcp_placed; 100 if none reported */
+	uint64_t noflag;       /* frames in RAM without any flag */
+	uint64_t pcp_reported; /* zoneinfo count, all CPUs */
+	uint64_t pcp_placed;   /* taken to be on per-CPU lists */
+	uint64_t pcp_certain;  /* of these, in pageblocks without any sign of the kernel's own pages
+				*/
+	unsigned pcp_confidence;  /* percent: pcp_certain of pcp_placed; 100 if none reported */
 	uint64_t kernel_inferred; /* taken to be untyped kernel pages */
-	uint64_t torn_folios;	/* folios: a head without its tails, or tails without their head */
-	uint64_t torn_blocks;	/* free blocks moved between orders to agree with buddyinfo */
+	uint64_t torn_folios;	 /* folios: a head without its tails, or tails without their head */
+	uint64_t torn_blocks;	 /* free blocks moved between orders to agree with buddyinfo */
 	int64_t free_difference; /* BUDDY frames - zoneinfo's free: the snapshot's own skew */
 	uint64_t pageblocks_inferred[GW_MT_NR]; /* blocks */
 };
@@ -43,8 +44,8 @@ struct gw_twin_notes {
  *   reclaim_clean  clean file pages that nobody maps count as free already ("drop caches first")
  * Returns 0, -EINVAL (err says what contradicts itself), -ENOMEM.
  */
-GW_MUST_CHECK int gw_twin_create(struct gw_snapshot *snap, bool reclaim_clean, struct gw_twin **out,
-	struct gw_error *err);
+GW_MUST_CHECK int gw_twin_create(
+	struct gw_snapshot *snap, bool reclaim_clean, struct gw_twin **out, struct gw_error *err);
 void gw_twin_destroy(struct gw_twin *twin);
 
 /* The machine inside; zones are in the snapshot's order. Lives as long as the twin. */
@@ -57,6 +58,7 @@ struct gw_block_contents {
 	uint16_t free, movable, reclaimable, unmovable, none;
 	uint8_t migratetype; /* enum gw_migratetype, as the machine has it */
 	uint8_t zone;	     /* index, 0xff: none */
+	bool huge;	     /* one movable folio fills it */
 };
 
 /* The state of a pageblock for pictures and counts, from its contents. */
@@ -73,8 +75,8 @@ enum gw_block_state {
 
 /* Pageblocks of the map; block b covers frames [b << order, ...). */
 gw_pfn_t gw_twin_blocks(const struct gw_twin *twin);
-void gw_twin_block_contents(const struct gw_twin *twin, gw_pfn_t block,
-	struct gw_block_contents *out);
+void gw_twin_block_contents(
+	const struct gw_twin *twin, gw_pfn_t block, struct gw_block_contents *out);
 enum gw_block_state gw_block_state(const struct gw_block_contents *c);
 
 /* The kind of one frame now, after whatever moved. */

@@ -14,9 +14,9 @@
 #include <stdint.h>
 
 #if defined(__GNUC__)
-#define GW_MUST_CHECK	 __attribute__((warn_unused_result))
+#define GW_MUST_CHECK	__attribute__((warn_unused_result))
 #define GW_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define GW_NORETURN	 __attribute__((noreturn))
+#define GW_NORETURN	__attribute__((noreturn))
 #else
 #define GW_MUST_CHECK
 #define GW_PRINTF(f, a)
@@ -27,7 +27,7 @@
 typedef uint32_t gw_pfn_t;
 
 #define GW_PFN_NONE ((gw_pfn_t)UINT32_MAX) /* no frame: ends a list, marks "not found" */
-#define GW_PFN_MAX  (UINT32_MAX - 1)	    /* most frames one machine may span */
+#define GW_PFN_MAX  (UINT32_MAX - 1)	   /* most frames one machine may span */
 
 #define GW_PAGE_SHIFT 12
 #define GW_PAGE_SIZE  ((size_t)1 << GW_PAGE_SHIFT)

@@ -12,9 +12,9 @@ struct gw_zone_info {
 	const char *name; /* lives as long as the machine */
 	unsigned node;
 	gw_pfn_t start, end;
-	uint64_t managed;	/* given to the allocator */
-	uint64_t free;		/* in the buddy lists */
-	uint64_t pcp;		/* on per-CPU lists */
+	uint64_t managed; /* given to the allocator */
+	uint64_t free;	  /* in the buddy lists */
+	uint64_t pcp;	  /* on per-CPU lists */
 	uint64_t wmark_min, wmark_low, wmark_high, boost;
 	uint64_t free_blocks[GW_ORDERS_MAX]; /* blocks, by order */
 	uint64_t free_by_type[GW_MT_NR][GW_ORDERS_MAX];
@@ -46,24 +46,25 @@ int gw_index_format(char *buf, size_t size, int index, bool padded);
 
 /* What a frame is, to a reader outside the engine. */
 enum gw_frame_state {
-	GW_STATE_RESERVED,  /* not managed */
-	GW_STATE_BUDDY,	    /* free, in a buddy block */
-	GW_STATE_PCP,	    /* free, on a per-CPU list */
-	GW_STATE_USED,	    /* in use, no owner that can move it */
-	GW_STATE_MOVABLE,   /* in use, movable by its owner */
-	GW_STATE_ISOLATED   /* under migration */
+	GW_STATE_RESERVED, /* not managed */
+	GW_STATE_BUDDY,	   /* free, in a buddy block */
+	GW_STATE_PCP,	   /* free, on a per-CPU list */
+	GW_STATE_USED,	   /* in use, no owner that can move it */
+	GW_STATE_MOVABLE,  /* in use, movable by its owner */
+	GW_STATE_ISOLATED  /* under migration */
 };
 
 struct gw_frame_info {
 	enum gw_frame_state state;
-	unsigned order;	 /* of the free block or the compound page */
-	gw_pfn_t head;	 /* its first frame */
+	unsigned order; /* of the free block or the compound page */
+	gw_pfn_t head;	/* its first frame */
 	uint32_t refcount;
-	uint32_t index;	 /* the owner's word, of the head */
+	uint32_t index;			 /* the owner's word, of the head */
 	enum gw_migratetype migratetype; /* of its pageblock */
 };
 
 /* Returns 0 or -EINVAL. A torn view while others run; exact on an idle machine. */
-GW_MUST_CHECK int gw_frame_info(const struct gw_machine *m, gw_pfn_t pfn, struct gw_frame_info *out);
+GW_MUST_CHECK int gw_frame_info(
+	const struct gw_machine *m, gw_pfn_t pfn, struct gw_frame_info *out);
 
 #endif
