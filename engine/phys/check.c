@@ -7,7 +7,8 @@
  * second goes over the frames in order: each one must be accounted for by exactly one block
  * or page, on a list exactly if its state says so, and the sums must be the counters'.
  *
- * Checks F1 to F3 (page.h), Z1 to Z4 (phys.h), P1, Q1, U1, U2, L1.
+ * Checks F1 to F3 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, Q1, U1 to U3, L1, E1, I7. Not Z3: blocks
+ * may have been seeded apart.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct check {
 	void *ctx;
 	unsigned findings;
 	uint64_t *listed; /* one bit per frame: its head stands on a list that was walked */
+	uint64_t isolated[GW_NODES_MAX][2]; /* frames isolated from anon and file lists */
 };
 
 static void GW_PRINTF(2, 3) found(struct check *c, const char *format, ...)
@@ -68,6 +70,9 @@ static void check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim 
 		found(c, "U1: frame %#x on %s has flags %#x", pfn, claim->name, flags);
 	if (claim->type != GW_PAGE_USED && page->index != claim->index)
 		found(c, "F1: frame %#x on %s says list %u", pfn, claim->name, page->index);
+	if (claim->type == GW_PAGE_BUDDY && gw_pageblock_type(c->m, pfn) != claim->index)
+		found(c, "Z5: frame %#x is on a list of type %u in a pageblock of type %u", pfn,
+			claim->index, gw_pageblock_type(c->m, pfn));
 	if (!zone || (claim->zone ? zone != claim->zone : zone->node != claim->node))
 		found(c, "Z4: frame %#x on %s of another zone", pfn, claim->name);
 }
@@ -114,6 +119,12 @@ static void check_free_areas(struct check *c, struct gw_zone *zone)
 
 			blocks += zone->free_area[o].lists[t].n;
 			free += frames;
+			if ((zone->free_area[o].lists[t].n != 0) !=
+				(gw_u32_load_relaxed(&zone->free_orders[t]) >> o & 1))
+				found(c,
+					"Z5: zone %s misremembers if it has blocks of order %u, "
+					"type %u",
+					zone->name, o, t);
 			cma += t == GW_MT_CMA ? frames : 0;
 			highatomic += t == GW_MT_HIGHATOMIC ? frames : 0;
 		}
@@ -122,8 +133,9 @@ static void check_free_areas(struct check *c, struct gw_zone *zone)
 				zone->name, (unsigned long long)zone->free_area[o].nr_free, o,
 				(unsigned long long)blocks);
 	}
-	if (free != gw_u64_load_relaxed(&zone->nr_free) || cma != zone->nr_free_cma ||
-		highatomic != zone->nr_free_highatomic)
+	if (free != gw_u64_load_relaxed(&zone->nr_free) ||
+		cma != gw_u64_load_relaxed(&zone->nr_free_cma) ||
+		highatomic != gw_u64_load_relaxed(&zone->nr_free_highatomic))
 		found(c, "Z2: zone %s counts %llu free frames and has %llu", zone->name,
 			(unsigned long long)gw_u64_load_relaxed(&zone->nr_free),
 			(unsigned long long)free);
@@ -218,16 +230,21 @@ static gw_pfn_t check_head(
 		found(c, "F1: frame %#x belongs to no block or page (flags %#x)", pfn, flags);
 		return 1;
 	}
+	if ((refs != 0) != (type == GW_PAGE_USED))
+		found(c, "F2: frame %#x of type %d has %u references", pfn, type, refs);
 	if (type == GW_PAGE_RESERVED)
 		return 1;
 	*managed += n;
-	if (pfn & (n - 1) || n > zone->end - pfn) {
-		found(c, "Z1: block of %#x, order %u, is not aligned or leaves its zone", pfn,
-			order);
+	if (pfn & (n - 1)) {
+		found(c, "Z1: block of %#x, order %u, is not aligned", pfn, order);
 		return 1;
 	}
-	if ((refs != 0) != (type == GW_PAGE_USED))
-		found(c, "F2: frame %#x of type %d has %u references", pfn, type, refs);
+	if (n > zone->end - pfn) {
+		found(c, "Z4: block of %#x, order %u, leaves its zone", pfn, order);
+		return 1;
+	}
+	if (flags & GW_PG_LRU_HELD)
+		c->isolated[zone->node][flags & GW_PG_FILE ? 1 : 0] += n;
 	if (expects_list(flags) != is_listed(c, pfn))
 		found(c, "F1: frame %#x with flags %#x is %son a list", pfn, flags,
 			is_listed(c, pfn) ? "" : "not ");
@@ -246,6 +263,17 @@ static void check_frames(struct check *c, struct gw_zone *zone)
 	if (managed != zone->managed)
 		found(c, "E1: zone %s manages %llu frames and has %llu", zone->name,
 			(unsigned long long)zone->managed, (unsigned long long)managed);
+}
+
+static void check_isolated(struct check *c, unsigned id)
+{
+	for (unsigned file = 0; file < 2; file++) {
+		uint64_t n = gw_u64_load_relaxed(&c->m->nodes[id].isolated_frames[file]);
+
+		if (n != c->isolated[id][file])
+			found(c, "U3: node %u counts %llu isolated frames and has %llu", id,
+				(unsigned long long)n, (unsigned long long)c->isolated[id][file]);
+	}
 }
 
 static void check_pageblocks(struct check *c)
@@ -270,7 +298,7 @@ static void check_pageblocks(struct check *c)
 unsigned gw_machine_check(
 	struct gw_machine *m, void (*report)(void *ctx, const char *line), void *ctx)
 {
-	struct check c = {m, report, ctx, 0, NULL};
+	struct check c = {.m = m, .report = report, .ctx = ctx};
 	size_t bytes = ((size_t)m->n_frames / 64 + 1) * sizeof(*c.listed);
 
 	c.listed = m->ops->alloc(m->ctx, bytes);
@@ -286,6 +314,8 @@ unsigned gw_machine_check(
 		check_lrus(&c, n);
 	for (unsigned z = 0; z < m->n_zones; z++)
 		check_frames(&c, &m->zones[z]);
+	for (unsigned n = 0; n < m->n_nodes; n++)
+		check_isolated(&c, n);
 	check_pageblocks(&c);
 	m->ops->release(m->ctx, c.listed, bytes);
 	return c.findings;

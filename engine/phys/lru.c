@@ -11,6 +11,7 @@
  *   U1  GW_PG_LRU is set exactly while the page is linked on the list that ACTIVE, FILE and
  *       UNEVICTABLE name; GW_PG_LRU_HELD exactly while it is isolated from it
  *   U2  lru_frames[l] == frames of the pages on list l
+ *   U3  isolated_frames[f] == frames of the pages with LRU_HELD, off anon (0) and file lists (1)
  */
 #include "engine/phys/buddy.h"
 
