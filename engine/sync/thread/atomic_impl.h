@@ -88,7 +88,8 @@ GW_ATOMIC_INTEGER_(u32, uint32_t)
 GW_ATOMIC_INTEGER_(u64, uint64_t)
 GW_ATOMIC_COMMON_(ptr, void *)
 
-static inline void gw_fence_seq_cst(void)
+static inline void
+gw_fence_seq_cst(void)
 {
 	atomic_thread_fence(memory_order_seq_cst);
 }

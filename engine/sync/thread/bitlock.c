@@ -55,7 +55,8 @@ struct wait {
 	struct waiter waiter;
 };
 
-int gw_waitq_table_init(gw_waitq_table *table, unsigned log2_buckets,
+int
+gw_waitq_table_init(gw_waitq_table *table, unsigned log2_buckets,
 	void *(*alloc)(void *ctx, size_t bytes), void *ctx)
 {
 	size_t n = (size_t)1 << log2_buckets;
@@ -69,7 +70,8 @@ int gw_waitq_table_init(gw_waitq_table *table, unsigned log2_buckets,
 	return 0;
 }
 
-void gw_waitq_table_destroy(
+void
+gw_waitq_table_destroy(
 	gw_waitq_table *table, void (*release)(void *ctx, void *p, size_t bytes), void *ctx)
 {
 	if (table->buckets)
@@ -77,7 +79,8 @@ void gw_waitq_table_destroy(
 	table->buckets = NULL;
 }
 
-static struct gw_waitq *queue_of(const gw_waitq_table *table, const gw_atomic_u32 *word)
+static struct gw_waitq *
+queue_of(const gw_waitq_table *table, const gw_atomic_u32 *word)
 {
 	/* Fibonacci hashing: words stand at regular distances, the upper half mixes them. */
 	uint64_t hash = ((uintptr_t)word >> 2) * UINT64_C(0x9e3779b97f4a7c15);
@@ -85,7 +88,8 @@ static struct gw_waitq *queue_of(const gw_waitq_table *table, const gw_atomic_u3
 	return &table->buckets[(unsigned)(hash >> 32) & table->mask];
 }
 
-static void link_last(struct gw_waitq *q, struct waiter *w)
+static void
+link_last(struct gw_waitq *q, struct waiter *w)
 {
 	w->next = NULL;
 	w->prev = q->last;
@@ -98,7 +102,8 @@ static void link_last(struct gw_waitq *q, struct waiter *w)
 }
 
 /* For one who had its turn and found the bit taken again. */
-static void link_first(struct gw_waitq *q, struct waiter *w)
+static void
+link_first(struct gw_waitq *q, struct waiter *w)
 {
 	w->prev = NULL;
 	w->next = q->first;
@@ -110,7 +115,8 @@ static void link_first(struct gw_waitq *q, struct waiter *w)
 	w->linked = true;
 }
 
-static void unlink_waiter(struct gw_waitq *q, struct waiter *w)
+static void
+unlink_waiter(struct gw_waitq *q, struct waiter *w)
 {
 	if (w->prev)
 		w->prev->next = w->next;
@@ -123,7 +129,8 @@ static void unlink_waiter(struct gw_waitq *q, struct waiter *w)
 	w->linked = false;
 }
 
-static bool queue_has(const struct gw_waitq *q, const gw_atomic_u32 *word)
+static bool
+queue_has(const struct gw_waitq *q, const gw_atomic_u32 *word)
 {
 	for (const struct waiter *w = q->first; w; w = w->next)
 		if (w->word == word)
@@ -131,7 +138,8 @@ static bool queue_has(const struct gw_waitq *q, const gw_atomic_u32 *word)
 	return false;
 }
 
-static void wake_waiter(struct gw_waitq *q, struct waiter *w)
+static void
+wake_waiter(struct gw_waitq *q, struct waiter *w)
 {
 	uint32_t *wake = &w->task->wake;
 
@@ -145,8 +153,8 @@ static void wake_waiter(struct gw_waitq *q, struct waiter *w)
  * The lock bit of `word` was just cleared, or a wake-up was not used: wake in order of arrival
  * all SHARED and DROP waiters and one EXCLUSIVE one, unless the bit is set again.
  */
-void gw_bit_wake(
-	gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit)
+void
+gw_bit_wake(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit)
 {
 	struct gw_waitq *q = queue_of(table, word);
 	bool woke_exclusive = false;
@@ -167,7 +175,8 @@ void gw_bit_wake(
 	gw_spin_unlock(&q->lock);
 }
 
-static bool wait_interrupted(const struct wait *wait)
+static bool
+wait_interrupted(const struct wait *wait)
 {
 	return wait->killable && gw_task_interrupted(wait->waiter.task);
 }
@@ -176,7 +185,8 @@ static bool wait_interrupted(const struct wait *wait)
  * Stand in the queue and look at the bit, in that order (C4, Q1). True, and out of the queue again,
  * if the bit was clear, for EXCLUSIVE then taken. Clears task->wake for the sleep to come.
  */
-static bool queue_and_look(struct wait *wait, bool again)
+static bool
+queue_and_look(struct wait *wait, bool again)
 {
 	struct gw_waitq *q = wait->queue;
 	struct waiter *w = &wait->waiter;
@@ -205,7 +215,8 @@ static bool queue_and_look(struct wait *wait, bool again)
 }
 
 /* Sleep until anything happens. True if a waker has taken the waiter off the queue. */
-static bool sleep_once(struct wait *wait)
+static bool
+sleep_once(struct wait *wait)
 {
 	struct gw_task *task = wait->waiter.task;
 
@@ -215,7 +226,8 @@ static bool sleep_once(struct wait *wait)
 }
 
 /* Leave the queue for good. True if a waker came first: then its wake-up was this waiter's. */
-static bool leave_queue(struct wait *wait)
+static bool
+leave_queue(struct wait *wait)
 {
 	struct gw_waitq *q = wait->queue;
 	bool woken;
@@ -229,7 +241,8 @@ static bool leave_queue(struct wait *wait)
 }
 
 /* EXCLUSIVE and SHARED: until the bit is taken, or seen clear. */
-static int wait_until_clear(struct wait *wait)
+static int
+wait_until_clear(struct wait *wait)
 {
 	bool again = false;
 
@@ -249,7 +262,8 @@ static int wait_until_clear(struct wait *wait)
 }
 
 /* DROP: one look, one sleep (C4 to C6). */
-static int wait_dropped(struct wait *wait, void (*drop)(void *arg), void *arg)
+static int
+wait_dropped(struct wait *wait, void (*drop)(void *arg), void *arg)
 {
 	bool clear = queue_and_look(wait, false);
 
@@ -259,7 +273,8 @@ static int wait_dropped(struct wait *wait, void (*drop)(void *arg), void *arg)
 	return wait_interrupted(wait) ? -EINTR : 0;
 }
 
-int gw_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit,
+int
+gw_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit,
 	enum gw_wait mode, bool killable, void (*drop)(void *arg), void *arg)
 {
 	struct gw_task *task = gw_current();

@@ -15,13 +15,15 @@
 #include <unistd.h>
 
 /* Sleep unless *word differs from `expected`. */
-static inline void futex_wait(uint32_t *word, uint32_t expected)
+static inline void
+futex_wait(uint32_t *word, uint32_t expected)
 {
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
 }
 
 /* Wake who sleeps on `word`. Its memory may be gone already: only the address counts. */
-static inline void futex_wake(uint32_t *word)
+static inline void
+futex_wake(uint32_t *word)
 {
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }

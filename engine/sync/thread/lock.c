@@ -13,7 +13,8 @@
 #include "engine/sync/sync.h"
 
 #if GW_CHECKS
-void gw_lock_check(enum gw_lock_rank rank)
+void
+gw_lock_check(enum gw_lock_rank rank)
 {
 	const struct gw_task *task = gw_current();
 
@@ -26,7 +27,8 @@ void gw_lock_check(enum gw_lock_rank rank)
 			gw_sync_bug("lock order: a lock of higher rank is held");
 }
 
-void gw_lock_note(enum gw_lock_rank rank, bool spins)
+void
+gw_lock_note(enum gw_lock_rank rank, bool spins)
 {
 	struct gw_task *task = gw_current();
 
@@ -37,7 +39,8 @@ void gw_lock_note(enum gw_lock_rank rank, bool spins)
 		task->n_spinlocks++;
 }
 
-void gw_lock_forget(enum gw_lock_rank rank, bool spins)
+void
+gw_lock_forget(enum gw_lock_rank rank, bool spins)
 {
 	struct gw_task *task = gw_current();
 
@@ -54,7 +57,8 @@ void gw_lock_forget(enum gw_lock_rank rank, bool spins)
 		task->n_spinlocks--;
 }
 
-void gw_might_sleep(void)
+void
+gw_might_sleep(void)
 {
 	const struct gw_task *task = gw_current();
 
@@ -72,7 +76,8 @@ void gw_might_sleep(void)
 #define gw_lock_forget(rank, spins) ((void)(rank))
 #endif
 
-void gw_spin_lock_slow(gw_spinlock *l)
+void
+gw_spin_lock_slow(gw_spinlock *l)
 {
 	do {
 		while (gw_u32_load_relaxed(&l->held))
@@ -80,13 +85,15 @@ void gw_spin_lock_slow(gw_spinlock *l)
 	} while (atomic_exchange_explicit(&l->held.v, 1, memory_order_acquire));
 }
 
-void gw_mutex_init(gw_mutex *l, enum gw_lock_rank rank)
+void
+gw_mutex_init(gw_mutex *l, enum gw_lock_rank rank)
 {
 	pthread_mutex_init(&l->mutex, NULL); /* without attributes it cannot fail */
 	l->rank = rank;
 }
 
-void gw_mutex_lock(gw_mutex *l)
+void
+gw_mutex_lock(gw_mutex *l)
 {
 	gw_might_sleep();
 	gw_lock_check(l->rank);
@@ -94,7 +101,8 @@ void gw_mutex_lock(gw_mutex *l)
 	gw_lock_note(l->rank, false);
 }
 
-bool gw_mutex_trylock(gw_mutex *l)
+bool
+gw_mutex_trylock(gw_mutex *l)
 {
 	if (pthread_mutex_trylock(&l->mutex))
 		return false;
@@ -102,13 +110,15 @@ bool gw_mutex_trylock(gw_mutex *l)
 	return true;
 }
 
-void gw_mutex_unlock(gw_mutex *l)
+void
+gw_mutex_unlock(gw_mutex *l)
 {
 	gw_lock_forget(l->rank, false);
 	pthread_mutex_unlock(&l->mutex);
 }
 
-void gw_rw_init(gw_rwlock *l, enum gw_lock_rank rank)
+void
+gw_rw_init(gw_rwlock *l, enum gw_lock_rank rank)
 {
 	pthread_rwlockattr_t attr;
 
@@ -119,7 +129,8 @@ void gw_rw_init(gw_rwlock *l, enum gw_lock_rank rank)
 	l->rank = rank;
 }
 
-void gw_rw_read_lock(gw_rwlock *l)
+void
+gw_rw_read_lock(gw_rwlock *l)
 {
 	gw_might_sleep();
 	gw_lock_check(l->rank);
@@ -127,7 +138,8 @@ void gw_rw_read_lock(gw_rwlock *l)
 	gw_lock_note(l->rank, false);
 }
 
-bool gw_rw_read_trylock(gw_rwlock *l)
+bool
+gw_rw_read_trylock(gw_rwlock *l)
 {
 	if (pthread_rwlock_tryrdlock(&l->rwlock))
 		return false;
@@ -135,13 +147,15 @@ bool gw_rw_read_trylock(gw_rwlock *l)
 	return true;
 }
 
-void gw_rw_read_unlock(gw_rwlock *l)
+void
+gw_rw_read_unlock(gw_rwlock *l)
 {
 	gw_lock_forget(l->rank, false);
 	pthread_rwlock_unlock(&l->rwlock);
 }
 
-void gw_rw_write_lock(gw_rwlock *l)
+void
+gw_rw_write_lock(gw_rwlock *l)
 {
 	gw_might_sleep();
 	gw_lock_check(l->rank);
@@ -149,7 +163,8 @@ void gw_rw_write_lock(gw_rwlock *l)
 	gw_lock_note(l->rank, false);
 }
 
-bool gw_rw_write_trylock(gw_rwlock *l)
+bool
+gw_rw_write_trylock(gw_rwlock *l)
 {
 	if (pthread_rwlock_trywrlock(&l->rwlock))
 		return false;
@@ -157,7 +172,8 @@ bool gw_rw_write_trylock(gw_rwlock *l)
 	return true;
 }
 
-void gw_rw_write_unlock(gw_rwlock *l)
+void
+gw_rw_write_unlock(gw_rwlock *l)
 {
 	gw_lock_forget(l->rank, false);
 	pthread_rwlock_unlock(&l->rwlock);

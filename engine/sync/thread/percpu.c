@@ -9,7 +9,8 @@
 
 #include "engine/sync/sync.h"
 
-int gw_percpu_init(gw_percpu_u64 *c, unsigned n_counters, unsigned n_cpus,
+int
+gw_percpu_init(gw_percpu_u64 *c, unsigned n_counters, unsigned n_cpus,
 	void *(*alloc)(void *ctx, size_t bytes), void *ctx)
 {
 	size_t row = (n_counters * sizeof(gw_atomic_u64) + GW_CACHE_LINE - 1) / GW_CACHE_LINE *
@@ -29,8 +30,8 @@ int gw_percpu_init(gw_percpu_u64 *c, unsigned n_counters, unsigned n_cpus,
 	return 0;
 }
 
-void gw_percpu_destroy(
-	gw_percpu_u64 *c, void (*release)(void *ctx, void *p, size_t bytes), void *ctx)
+void
+gw_percpu_destroy(gw_percpu_u64 *c, void (*release)(void *ctx, void *p, size_t bytes), void *ctx)
 {
 	if (c->memory)
 		release(ctx, c->memory, c->bytes);
@@ -38,7 +39,8 @@ void gw_percpu_destroy(
 	c->rows = NULL;
 }
 
-int64_t gw_percpu_sum(const gw_percpu_u64 *c, unsigned counter)
+int64_t
+gw_percpu_sum(const gw_percpu_u64 *c, unsigned counter)
 {
 	uint64_t sum = 0;
 

@@ -51,17 +51,20 @@ void AnnotateIgnoreWritesEnd(const char *file, int line);
 #define TSAN_AFTER_READERS()	((void)0)
 #endif
 
-void gw_rcu_thread_enter(void)
+void
+gw_rcu_thread_enter(void)
 {
 	urcu_memb_register_thread();
 }
 
-void gw_rcu_thread_leave(void)
+void
+gw_rcu_thread_leave(void)
 {
 	urcu_memb_unregister_thread();
 }
 
-void gw_rcu_read_lock(void)
+void
+gw_rcu_read_lock(void)
 {
 #if GW_CHECKS
 	struct gw_task *task = gw_current();
@@ -74,7 +77,8 @@ void gw_rcu_read_lock(void)
 	urcu_memb_read_lock();
 }
 
-void gw_rcu_read_unlock(void)
+void
+gw_rcu_read_unlock(void)
 {
 	TSAN_BEFORE_CALLBACKS();
 	urcu_memb_read_unlock();
@@ -88,7 +92,8 @@ void gw_rcu_read_unlock(void)
 #endif
 }
 
-static void run_deferred(struct rcu_head *queue)
+static void
+run_deferred(struct rcu_head *queue)
 {
 	gw_rcu_head *head = (gw_rcu_head *)((char *)queue - offsetof(gw_rcu_head, queue));
 
@@ -97,14 +102,16 @@ static void run_deferred(struct rcu_head *queue)
 	TSAN_BEFORE_CALLBACKS(); /* for gw_rcu_barrier() */
 }
 
-void gw_rcu_defer(gw_rcu_head *head, void (*fn)(gw_rcu_head *head))
+void
+gw_rcu_defer(gw_rcu_head *head, void (*fn)(gw_rcu_head *head))
 {
 	head->fn = fn;
 	TSAN_BEFORE_CALLBACKS();
 	urcu_memb_call_rcu((struct rcu_head *)(void *)head->queue, run_deferred);
 }
 
-void gw_rcu_barrier(void)
+void
+gw_rcu_barrier(void)
 {
 	gw_might_sleep();
 	TSAN_IGNORE_BEGIN();

@@ -9,7 +9,8 @@
  */
 #include "engine/sync/sync.h"
 
-void gw_ref_get_slow(gw_refcount *r, uint32_t old)
+void
+gw_ref_get_slow(gw_refcount *r, uint32_t old)
 {
 	gw_u32_store_relaxed(&r->count, GW_REF_SATURATED);
 	if (old == 0)
@@ -20,7 +21,8 @@ void gw_ref_get_slow(gw_refcount *r, uint32_t old)
 #endif
 }
 
-void gw_ref_put_slow(gw_refcount *r, uint32_t old)
+void
+gw_ref_put_slow(gw_refcount *r, uint32_t old)
 {
 	gw_u32_store_relaxed(&r->count, GW_REF_SATURATED);
 	if (old == 0)

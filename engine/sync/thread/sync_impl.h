@@ -24,12 +24,14 @@
 extern _Thread_local struct gw_task *gw_current_task
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-static inline struct gw_task *gw_current(void)
+static inline struct gw_task *
+gw_current(void)
 {
 	return gw_current_task;
 }
 
-static inline unsigned gw_current_cpu(void)
+static inline unsigned
+gw_current_cpu(void)
 {
 	const struct gw_task *task = gw_current_task;
 
@@ -51,7 +53,8 @@ void gw_lock_note(enum gw_lock_rank rank, bool spins);
 void gw_lock_forget(enum gw_lock_rank rank, bool spins);
 void gw_might_sleep(void);
 #else
-static inline void gw_might_sleep(void)
+static inline void
+gw_might_sleep(void)
 {
 }
 #endif
@@ -68,7 +71,8 @@ typedef struct {
 
 void gw_spin_lock_slow(gw_spinlock *l);
 
-static inline void gw_spin_init(gw_spinlock *l, enum gw_lock_rank rank)
+static inline void
+gw_spin_init(gw_spinlock *l, enum gw_lock_rank rank)
 {
 	(void)rank;
 	gw_u32_store_relaxed(&l->held, 0);
@@ -77,7 +81,8 @@ static inline void gw_spin_init(gw_spinlock *l, enum gw_lock_rank rank)
 #endif
 }
 
-static inline void gw_spin_lock(gw_spinlock *l)
+static inline void
+gw_spin_lock(gw_spinlock *l)
 {
 #if GW_CHECKS
 	gw_lock_check(l->rank);
@@ -89,7 +94,8 @@ static inline void gw_spin_lock(gw_spinlock *l)
 #endif
 }
 
-static inline bool gw_spin_trylock(gw_spinlock *l)
+static inline bool
+gw_spin_trylock(gw_spinlock *l)
 {
 	if (gw_u32_load_relaxed(&l->held) ||
 		atomic_exchange_explicit(&l->held.v, 1, memory_order_acquire))
@@ -100,7 +106,8 @@ static inline bool gw_spin_trylock(gw_spinlock *l)
 	return true;
 }
 
-static inline void gw_spin_unlock(gw_spinlock *l)
+static inline void
+gw_spin_unlock(gw_spinlock *l)
 {
 #if GW_CHECKS
 	gw_lock_forget(l->rank, true);
@@ -108,7 +115,8 @@ static inline void gw_spin_unlock(gw_spinlock *l)
 	gw_u32_store_release(&l->held, 0); /* pairs with the exchange that takes it */
 }
 
-static inline bool gw_spin_is_held(const gw_spinlock *l)
+static inline bool
+gw_spin_is_held(const gw_spinlock *l)
 {
 	return gw_u32_load_relaxed(&l->held) != 0;
 }
@@ -156,7 +164,8 @@ GW_MUST_CHECK int gw_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32
 void gw_bit_wake(
 	gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit);
 
-GW_MUST_CHECK static inline bool gw_bit_trylock(gw_atomic_u32 *word, uint32_t lock_bit)
+GW_MUST_CHECK static inline bool
+gw_bit_trylock(gw_atomic_u32 *word, uint32_t lock_bit)
 {
 	if (gw_u32_or_acquire(word, lock_bit) & lock_bit)
 		return false;
@@ -166,8 +175,8 @@ GW_MUST_CHECK static inline bool gw_bit_trylock(gw_atomic_u32 *word, uint32_t lo
 	return true;
 }
 
-static inline void gw_bit_unlock(
-	gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit)
+static inline void
+gw_bit_unlock(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit)
 {
 	uint32_t old;
 
@@ -201,18 +210,21 @@ typedef struct {
 void gw_ref_get_slow(gw_refcount *r, uint32_t old);
 void gw_ref_put_slow(gw_refcount *r, uint32_t old);
 
-static inline uint32_t gw_ref_read(const gw_refcount *r)
+static inline uint32_t
+gw_ref_read(const gw_refcount *r)
 {
 	return gw_u32_load_relaxed(&r->count);
 }
 
 /* release: whoever then gets a reference (gw_ref_get_unless_zero()) sees what was set up before */
-static inline void gw_ref_set(gw_refcount *r, uint32_t n)
+static inline void
+gw_ref_set(gw_refcount *r, uint32_t n)
 {
 	gw_u32_store_release(&r->count, n);
 }
 
-static inline void gw_ref_get(gw_refcount *r)
+static inline void
+gw_ref_get(gw_refcount *r)
 {
 	uint32_t old = gw_u32_add_relaxed(&r->count, 1);
 
@@ -220,7 +232,8 @@ static inline void gw_ref_get(gw_refcount *r)
 		gw_ref_get_slow(r, old);
 }
 
-GW_MUST_CHECK static inline bool gw_ref_get_unless_zero(gw_refcount *r)
+GW_MUST_CHECK static inline bool
+gw_ref_get_unless_zero(gw_refcount *r)
 {
 	uint32_t old = gw_u32_load_relaxed(&r->count);
 
@@ -233,7 +246,8 @@ GW_MUST_CHECK static inline bool gw_ref_get_unless_zero(gw_refcount *r)
 	return true;
 }
 
-static inline void gw_ref_add(gw_refcount *r, uint32_t n)
+static inline void
+gw_ref_add(gw_refcount *r, uint32_t n)
 {
 	uint32_t old = atomic_fetch_add_explicit(&r->count.v, n, memory_order_release);
 
@@ -241,7 +255,8 @@ static inline void gw_ref_add(gw_refcount *r, uint32_t n)
 		gw_ref_get_slow(r, old > GW_REF_MAX ? old : GW_REF_MAX);
 }
 
-static inline bool gw_ref_put(gw_refcount *r)
+static inline bool
+gw_ref_put(gw_refcount *r)
 {
 	uint32_t old = gw_u32_sub_acq_rel(&r->count, 1);
 
@@ -250,12 +265,14 @@ static inline bool gw_ref_put(gw_refcount *r)
 	return old == 1;
 }
 
-GW_MUST_CHECK static inline bool gw_ref_freeze(gw_refcount *r, uint32_t n)
+GW_MUST_CHECK static inline bool
+gw_ref_freeze(gw_refcount *r, uint32_t n)
 {
 	return gw_u32_cas_acq_rel(&r->count, &n, 0);
 }
 
-static inline void gw_ref_unfreeze(gw_refcount *r, uint32_t n)
+static inline void
+gw_ref_unfreeze(gw_refcount *r, uint32_t n)
 {
 #if GW_CHECKS
 	if (gw_ref_read(r) != 0)
@@ -295,7 +312,8 @@ void gw_percpu_destroy(
 	gw_percpu_u64 *c, void (*release)(void *ctx, void *p, size_t bytes), void *ctx);
 int64_t gw_percpu_sum(const gw_percpu_u64 *c, unsigned counter);
 
-static inline void gw_percpu_add(gw_percpu_u64 *c, unsigned counter, int64_t n)
+static inline void
+gw_percpu_add(gw_percpu_u64 *c, unsigned counter, int64_t n)
 {
 	unsigned cpu = gw_current_cpu();
 

@@ -26,7 +26,8 @@ _Static_assert(GW_RANK_NR <= sizeof(((struct gw_task *)0)->held) / sizeof(uint16
 _Thread_local struct gw_task *gw_current_task;
 static _Thread_local unsigned relax_count;
 
-void gw_task_enter(struct gw_task *task, struct gw_machine *machine, unsigned cpu)
+void
+gw_task_enter(struct gw_task *task, struct gw_machine *machine, unsigned cpu)
 {
 	memset(task, 0, sizeof(*task));
 	task->machine = machine;
@@ -37,7 +38,8 @@ void gw_task_enter(struct gw_task *task, struct gw_machine *machine, unsigned cp
 	gw_current_task = task;
 }
 
-void gw_task_leave(struct gw_task *task)
+void
+gw_task_leave(struct gw_task *task)
 {
 	GW_BUG_ON(task->machine, gw_current_task != task);
 	GW_CHECK_ON(task->machine, task->rcu_depth != 0);
@@ -48,29 +50,34 @@ void gw_task_leave(struct gw_task *task)
 		gw_rcu_thread_leave();
 }
 
-void gw_task_interrupt(struct gw_task *task)
+void
+gw_task_interrupt(struct gw_task *task)
 {
 	__atomic_store_n(&task->interrupted, 1, __ATOMIC_SEQ_CST);
 	__atomic_fetch_or(&task->wake, WAKE_KICKED, __ATOMIC_SEQ_CST);
 	futex_wake(&task->wake);
 }
 
-void gw_task_clear_interrupt(struct gw_task *task)
+void
+gw_task_clear_interrupt(struct gw_task *task)
 {
 	__atomic_store_n(&task->interrupted, 0, __ATOMIC_RELAXED);
 }
 
-bool gw_task_interrupted(const struct gw_task *task)
+bool
+gw_task_interrupted(const struct gw_task *task)
 {
 	return __atomic_load_n(&task->interrupted, __ATOMIC_SEQ_CST) != 0;
 }
 
-void gw_sync_bug(const char *message)
+void
+gw_sync_bug(const char *message)
 {
 	gw_bug(gw_current_task ? gw_current_task->machine : NULL, message);
 }
 
-void gw_relax(void)
+void
+gw_relax(void)
 {
 	if (++relax_count % SPINS_PER_YIELD == 0) {
 		sched_yield(); /* who we wait for may be waiting for this CPU */
