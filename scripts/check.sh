@@ -21,8 +21,10 @@ report() {
 
 # complain LOG: the lines of a log that tell why, else its end
 complain() {
-	if grep -qE '(error|warning|FAILED|ERROR|SUMMARY)[: ]' "$1"; then
-		grep -E '(error|warning|FAILED|ERROR|SUMMARY)[: ]' "$1" | head -n 20
+	local telling='(error|warning|FAILED|ERROR|SUMMARY): '
+
+	if grep -qE "$telling" "$1"; then
+		grep -E "$telling" "$1" | head -n 20
 	else
 		tail -n 20 "$1"
 	fi | sed 's/^/      /'
@@ -95,7 +97,7 @@ check_static() {
 	mkdir -p build/check/cppcheck
 	cppcheck --project=build/check/gcc/compile_commands.json --quiet --error-exitcode=1 \
 		--enable=warning,performance,portability --inline-suppr -j "$(nproc)" \
-		--cppcheck-build-dir=build/check/cppcheck --library=posix \
+		--cppcheck-build-dir=build/check/cppcheck \
 		--suppress=missingIncludeSystem --suppress='*:/usr/*'
 }
 

@@ -21,9 +21,12 @@ say() {
 }
 
 mapfile -t c_files < <("$here/sources.sh" .)
-mapfile -t other_files < <(find . \( -path ./build -o -path './.git' \) -prune -o -type f \
-	\( -name '*.sh' -o -name '*.py' -o -name meson.build -o -name meson_options.txt \
-	-o -name Makefile -o -path './.ci/*' \) -printf '%P\n' | LC_ALL=C sort)
+mapfile -t other_files < <(
+	ls Makefile meson.build meson_options.txt .ci/run 2>/dev/null
+	for room in include engine machine explore observe cli tests bench fuzz scripts docs; do
+		[ ! -d $room ] || find $room -name '*.sh' -o -name '*.py' -o -name meson.build
+	done
+)
 
 for f in "${c_files[@]}" "${other_files[@]}"; do
 	head -n 2 "$f" | grep -q 'SPDX-License-Identifier: MIT' || say "$f: R1 no SPDX line"

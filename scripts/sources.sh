@@ -4,4 +4,6 @@
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 
-find . \( -path ./build -o -path './.*' \) -prune -o -name '*.[ch]' -printf '%P\n' | LC_ALL=C sort
+for room in include engine machine explore observe cli tests bench fuzz; do
+	[ ! -d $room ] || find $room -name '*.[ch]'
+done | LC_ALL=C sort
