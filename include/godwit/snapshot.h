@@ -74,8 +74,11 @@ struct gw_snapshot {
 	char missing[GW_MESSAGE_MAX]; /* optional members that were absent, comma separated; "" */
 };
 
-/* Called now and then while a snapshot is read or written; `done` of `total` bytes (0: unknown). */
-typedef void (*gw_progress_fn)(void *ctx, uint64_t done, uint64_t total);
+/*
+ * Called now and then while a snapshot is written; `done` of `total` bytes (0: unknown). Returns
+ * false to stop: nothing is left behind then.
+ */
+typedef bool (*gw_progress_fn)(void *ctx, uint64_t done, uint64_t total);
 
 /*
  * Read an archive made by gw_snapshot_record() or by the same tools (tar, optionally zstd).
@@ -99,7 +102,7 @@ GW_MUST_CHECK int gw_snapshot_live(struct gw_snapshot *out, struct gw_error *err
 /*
  * Write this host's memory map to `path` (tar + zstd, raw kernel files; appears under its
  * name only when complete, synced). progress may be NULL.
- * Returns 0, -EACCES, or a negative errno with err filled.
+ * Returns 0, -EACCES, -ECANCELED (progress said so), or another negative errno; err is filled.
  */
 GW_MUST_CHECK int gw_snapshot_record(
 	const char *path, gw_progress_fn progress, void *ctx, struct gw_error *err);
