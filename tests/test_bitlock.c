@@ -229,6 +229,26 @@ spurious_wakeup_ends_only_drop(void **state)
 }
 
 static void
+interrupt_in_drop(struct waiter *w)
+{
+	gw_task_interrupt(&w->worker.task);
+}
+
+/* C5: a wake-up between the look and the sleep, at the latest moment, is not lost either. */
+static void
+wakeup_before_the_sleep_is_seen(void **state)
+{
+	gw_atomic_u32 word = {LOCK};
+	struct waiter w = {.on_drop = interrupt_in_drop};
+
+	(void)state;
+	waiter_start(&w, &word, GW_WAIT_DROP, false);
+	waiter_join(&w);
+	assert_int_equal(w.result, 0);
+	assert_int_equal(gw_u32_load_relaxed(&word) & LOCK, LOCK);
+}
+
+static void
 forbid_word(struct waiter *w)
 {
 	if (mprotect(w->word, GW_PAGE_SIZE, PROT_NONE))
@@ -704,6 +724,7 @@ main(void)
 		SYNC_TEST(drop_comes_after_queueing),
 		SYNC_TEST(unlock_before_the_sleep_is_seen),
 		SYNC_TEST(spurious_wakeup_ends_only_drop),
+		SYNC_TEST(wakeup_before_the_sleep_is_seen),
 		SYNC_TEST(word_is_not_touched_after_drop),
 		SYNC_TEST(drop_waiter_ignores_the_words_next_use),
 		SYNC_TEST(relocked_bit_stops_the_walk),

@@ -53,6 +53,7 @@ static void
 add_under_spinlock(struct worker *w)
 {
 	struct locked *l = w->arg;
+	uint64_t before;
 
 	for (unsigned i = 0; i < 20000; i++) {
 		if (i % 4 != 0)
@@ -60,7 +61,10 @@ add_under_spinlock(struct worker *w)
 		else
 			while (!gw_spin_trylock(&l->spin))
 				gw_relax();
-		l->a++;
+		before = l->a;
+		if (i % 16 == 0)
+			sched_yield(); /* the others come and find it held */
+		l->a = before + 1;
 		gw_spin_unlock(&l->spin);
 	}
 }
