@@ -7,7 +7,8 @@
  */
 #include "engine/phys/buddy.h"
 
-struct gw_zone *gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
+struct gw_zone *
+gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	for (unsigned z = 0; z < m->n_zones; z++)
 		if (pfn >= m->zones[z].start && pfn < m->zones[z].end)
@@ -15,14 +16,16 @@ struct gw_zone *gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
 	return NULL;
 }
 
-uint64_t gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
+uint64_t
+gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
 {
 	const uint64_t marks[] = {zone->wmark_min, zone->wmark_low, zone->wmark_high};
 
 	return marks[which] + gw_u64_load_relaxed(&zone->wmark_boost);
 }
 
-static bool has_block(const struct gw_zone *zone, unsigned order, gw_gfp_t gfp)
+static bool
+has_block(const struct gw_zone *zone, unsigned order, gw_gfp_t gfp)
 {
 	uint32_t orders = 0;
 
@@ -35,7 +38,8 @@ static bool has_block(const struct gw_zone *zone, unsigned order, gw_gfp_t gfp)
 	return orders >> order != 0;
 }
 
-bool gw_zone_watermark_ok(
+bool
+gw_zone_watermark_ok(
 	const struct gw_zone *zone, unsigned order, uint64_t mark, gw_gfp_t gfp, unsigned class)
 {
 	uint64_t free = gw_u64_load_relaxed(&zone->nr_free);
@@ -52,7 +56,8 @@ bool gw_zone_watermark_ok(
 	return order == 0 || has_block(zone, order, gfp);
 }
 
-void gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+void
+gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_flags_make(GW_PAGE_USED, order);
@@ -70,7 +75,8 @@ void gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 	gw_ref_set(&page->refcount, 1);
 }
 
-void gw_page_unmake(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+void
+gw_page_unmake(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_page *page = gw_page(m, pfn);
 
@@ -79,7 +85,8 @@ void gw_page_unmake(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 		gw_u32_store_relaxed(&page[i].flags, gw_flags_make(GW_PAGE_FREE, 0));
 }
 
-void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+void
+gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_page *head = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(head) & /* all but LOCKED, WAITERS and COMPOUND */
@@ -99,7 +106,8 @@ void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 	gw_u32_and_relaxed(&head->flags, ~(GW_PG_ORDER_MASK | GW_PG_COMPOUND));
 }
 
-static gw_pfn_t take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+static gw_pfn_t
+take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
 {
 	gw_pfn_t pfn = GW_PFN_NONE;
 
@@ -116,7 +124,8 @@ static gw_pfn_t take(struct gw_zone *zone, unsigned order, enum gw_migratetype t
 	return pfn;
 }
 
-static bool unreserve_highatomic(struct gw_machine *m, const struct gw_node *node, unsigned n_zones,
+static bool
+unreserve_highatomic(struct gw_machine *m, const struct gw_node *node, unsigned n_zones,
 	enum gw_migratetype type)
 {
 	bool done = false;
@@ -131,15 +140,17 @@ static bool unreserve_highatomic(struct gw_machine *m, const struct gw_node *nod
 	return done;
 }
 
-static enum gw_migratetype gfp_type(gw_gfp_t gfp)
+static enum gw_migratetype
+gfp_type(gw_gfp_t gfp)
 {
 	if (gfp & GW_GFP_MOVABLE)
 		return GW_MT_MOVABLE;
 	return gfp & GW_GFP_RECLAIMABLE ? GW_MT_RECLAIMABLE : GW_MT_UNMOVABLE;
 }
 
-static gw_pfn_t walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones,
-	gw_gfp_t gfp, unsigned order, enum gw_wmark mark)
+static gw_pfn_t
+walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones, gw_gfp_t gfp,
+	unsigned order, enum gw_wmark mark)
 {
 	unsigned class = m->zones[node->zonelist[0]].class;
 
@@ -157,7 +168,8 @@ static gw_pfn_t walk_zonelist(struct gw_machine *m, const struct gw_node *node, 
 	return GW_PFN_NONE;
 }
 
-int gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, unsigned order,
+int
+gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, unsigned order,
 	enum gw_wmark mark, gw_pfn_t *out)
 {
 	const struct gw_node *node = &m->nodes[node_id];
@@ -178,17 +190,20 @@ int gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id,
 	return 0;
 }
 
-void gw_get_page(struct gw_machine *m, gw_pfn_t pfn)
+void
+gw_get_page(struct gw_machine *m, gw_pfn_t pfn)
 {
 	gw_ref_get(&gw_page(m, gw_page_head(m, pfn))->refcount);
 }
 
-bool gw_get_page_unless_zero(struct gw_machine *m, gw_pfn_t pfn)
+bool
+gw_get_page_unless_zero(struct gw_machine *m, gw_pfn_t pfn)
 {
 	return gw_ref_get_unless_zero(&gw_page(m, pfn)->refcount);
 }
 
-static void free_page(struct gw_machine *m, gw_pfn_t pfn)
+static void
+free_page(struct gw_machine *m, gw_pfn_t pfn)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(page);
@@ -202,7 +217,8 @@ static void free_page(struct gw_machine *m, gw_pfn_t pfn)
 	gw_pcp_free(gw_page_zone(m, pfn), pfn, order);
 }
 
-void gw_put_page(struct gw_machine *m, gw_pfn_t pfn)
+void
+gw_put_page(struct gw_machine *m, gw_pfn_t pfn)
 {
 	gw_pfn_t head = gw_page_head(m, pfn);
 

@@ -12,7 +12,7 @@
  */
 #include "engine/phys/buddy.h"
 
-/* Whom a type falls back to, in order; itself ends the row. */
+/* Whom a type falls back to, in order. */
 static const enum gw_migratetype fallbacks[GW_MT_PCPTYPES][2] = {
 	[GW_MT_UNMOVABLE] = {GW_MT_RECLAIMABLE, GW_MT_MOVABLE},
 	[GW_MT_MOVABLE] = {GW_MT_RECLAIMABLE, GW_MT_UNMOVABLE},
@@ -20,12 +20,14 @@ static const enum gw_migratetype fallbacks[GW_MT_PCPTYPES][2] = {
 };
 
 /* Written under the zone lock only: no need of an atomic addition. */
-static void add(gw_atomic_u64 *count, int64_t n)
+static void
+add(gw_atomic_u64 *count, int64_t n)
 {
 	gw_u64_store_relaxed(count, gw_u64_load_relaxed(count) + (uint64_t)n);
 }
 
-static void count_free(struct gw_zone *zone, enum gw_migratetype type, int64_t frames)
+static void
+count_free(struct gw_zone *zone, enum gw_migratetype type, int64_t frames)
 {
 	add(&zone->nr_free, frames);
 	if (type == GW_MT_HIGHATOMIC)
@@ -35,7 +37,8 @@ static void count_free(struct gw_zone *zone, enum gw_migratetype type, int64_t f
 }
 
 /* The list of this order and type changed: is there a block on it? */
-static void note_free_order(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
+static void
+note_free_order(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
 {
 	uint32_t bit = UINT32_C(1) << order;
 	uint32_t orders = gw_u32_load_relaxed(&zone->free_orders[type]) & ~bit;
@@ -45,8 +48,8 @@ static void note_free_order(struct gw_zone *zone, unsigned order, enum gw_migrat
 	gw_u32_store_relaxed(&zone->free_orders[type], orders);
 }
 
-static void list_insert(
-	struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type, bool back)
+static void
+list_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type, bool back)
 {
 	struct gw_machine *m = zone->machine;
 	struct gw_page *page = gw_page(m, pfn);
@@ -63,12 +66,14 @@ static void list_insert(
 	count_free(zone, type, (int64_t)1 << order);
 }
 
-void gw_buddy_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type)
+void
+gw_buddy_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type)
 {
 	list_insert(zone, pfn, order, type, false);
 }
 
-unsigned gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn)
+unsigned
+gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn)
 {
 	struct gw_machine *m = zone->machine;
 	struct gw_page *page = gw_page(m, pfn);
@@ -85,7 +90,8 @@ unsigned gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn)
 	return order;
 }
 
-static bool is_free_block(const struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+static bool
+is_free_block(const struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {
 	if (pfn < zone->start || pfn + ((gw_pfn_t)1 << order) > zone->end)
 		return false;
@@ -93,7 +99,8 @@ static bool is_free_block(const struct gw_zone *zone, gw_pfn_t pfn, unsigned ord
 }
 
 /* May two blocks of this order merge? Only ordinary types mix: the others are kept by pageblock. */
-static bool may_merge(const struct gw_machine *m, gw_pfn_t pfn, gw_pfn_t buddy, unsigned order)
+static bool
+may_merge(const struct gw_machine *m, gw_pfn_t pfn, gw_pfn_t buddy, unsigned order)
 {
 	enum gw_migratetype a, b;
 
@@ -104,7 +111,8 @@ static bool may_merge(const struct gw_machine *m, gw_pfn_t pfn, gw_pfn_t buddy, 
 	return a == b || (a < GW_MT_PCPTYPES && b < GW_MT_PCPTYPES);
 }
 
-static void free_and_merge(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+static void
+free_and_merge(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_machine *m = zone->machine;
 	enum gw_migratetype type = gw_pageblock_type(m, pfn);
@@ -128,7 +136,8 @@ static void free_and_merge(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 				order + 1));
 }
 
-void gw_buddy_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+void
+gw_buddy_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {
 	gw_pfn_t frames = gw_pageblock_frames(zone->machine);
 	gw_pfn_t end = pfn + ((gw_pfn_t)1 << order);
@@ -143,7 +152,8 @@ void gw_buddy_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 }
 
 /* Cut a block of order `from`, just taken, down to `order`: the upper halves go back. */
-static void expand(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, unsigned from)
+static void
+expand(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, unsigned from)
 {
 	while (from > order) {
 		gw_pfn_t half;
@@ -154,7 +164,8 @@ static void expand(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, unsigned 
 	}
 }
 
-static gw_pfn_t take_smallest(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
+static gw_pfn_t
+take_smallest(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
 {
 	uint32_t orders = gw_u32_load_relaxed(&zone->free_orders[type]) >> order << order;
 	unsigned from;
@@ -171,8 +182,8 @@ static gw_pfn_t take_smallest(struct gw_zone *zone, unsigned order, enum gw_migr
 
 /* Free frames of a pageblock, and frames in use that can move. Inexact for frames on other lists.
  */
-static void pageblock_census(
-	const struct gw_zone *zone, gw_pfn_t start, unsigned *free, unsigned *movable)
+static void
+pageblock_census(const struct gw_zone *zone, gw_pfn_t start, unsigned *free, unsigned *movable)
 {
 	const struct gw_machine *m = zone->machine;
 	gw_pfn_t end = start + gw_pageblock_frames(m);
@@ -195,8 +206,8 @@ static void pageblock_census(
  * Make the pageblocks that a foreign free block stands in `type`'s own: outright if it covers
  * them, else if half of the pageblock is free or already of a compatible kind.
  */
-static bool claim_pageblock(
-	struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type)
+static bool
+claim_pageblock(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratetype type)
 {
 	struct gw_machine *m = zone->machine;
 	gw_pfn_t frames = gw_pageblock_frames(m);
@@ -224,7 +235,8 @@ static bool claim_pageblock(
 }
 
 /* Mixing types inside a pageblock: keep more free, so that reclaim restores whole blocks. */
-static void boost_watermark(struct gw_zone *zone)
+static void
+boost_watermark(struct gw_zone *zone)
 {
 	const struct gw_machine_config *config = &zone->machine->config;
 	uint64_t frames = gw_pageblock_frames(zone->machine);
@@ -239,13 +251,14 @@ static void boost_watermark(struct gw_zone *zone)
 }
 
 /* May a block of this order make its pageblock change hands? (FACTS 2.2) */
-static bool claimable(const struct gw_machine *m, unsigned order, enum gw_migratetype type)
+static bool
+claimable(const struct gw_machine *m, unsigned order, enum gw_migratetype type)
 {
 	return order >= m->config.pageblock_order / 2 || type != GW_MT_MOVABLE;
 }
 
-static gw_pfn_t take_by_claiming(
-	struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+static gw_pfn_t
+take_by_claiming(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
 {
 	struct gw_machine *m = zone->machine;
 	unsigned least = order;
@@ -269,7 +282,8 @@ static gw_pfn_t take_by_claiming(
 	return GW_PFN_NONE;
 }
 
-static gw_pfn_t take_by_stealing(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
+static gw_pfn_t
+take_by_stealing(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
 {
 	for (unsigned o = order; o <= zone->machine->config.max_order; o++) {
 		for (unsigned i = 0; i < 2; i++) {
@@ -286,7 +300,8 @@ static gw_pfn_t take_by_stealing(struct gw_zone *zone, unsigned order, enum gw_m
 	return GW_PFN_NONE;
 }
 
-gw_pfn_t gw_buddy_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+gw_pfn_t
+gw_buddy_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
 {
 	gw_pfn_t pfn = GW_PFN_NONE;
 	uint64_t free = gw_u64_load_relaxed(&zone->nr_free);
@@ -308,7 +323,8 @@ gw_pfn_t gw_buddy_take(struct gw_zone *zone, unsigned order, enum gw_migratetype
 	return pfn;
 }
 
-void gw_highatomic_reserve(struct gw_zone *zone, gw_pfn_t pfn)
+void
+gw_highatomic_reserve(struct gw_zone *zone, gw_pfn_t pfn)
 {
 	struct gw_machine *m = zone->machine;
 	uint64_t most = zone->managed / 100 / gw_pageblock_frames(m);
@@ -318,7 +334,8 @@ void gw_highatomic_reserve(struct gw_zone *zone, gw_pfn_t pfn)
 		gw_pageblock_retype(zone, pfn, GW_MT_HIGHATOMIC);
 }
 
-bool gw_highatomic_unreserve(struct gw_zone *zone, enum gw_migratetype type)
+bool
+gw_highatomic_unreserve(struct gw_zone *zone, enum gw_migratetype type)
 {
 	struct gw_machine *m = zone->machine;
 
@@ -335,7 +352,8 @@ bool gw_highatomic_unreserve(struct gw_zone *zone, enum gw_migratetype type)
 	return false;
 }
 
-gw_pfn_t gw_isolate_free_block(struct gw_zone *zone, gw_pfn_t pfn)
+gw_pfn_t
+gw_isolate_free_block(struct gw_zone *zone, gw_pfn_t pfn)
 {
 	struct gw_machine *m = zone->machine;
 	uint32_t flags = gw_page_flags(gw_page(m, pfn));
@@ -353,7 +371,8 @@ gw_pfn_t gw_isolate_free_block(struct gw_zone *zone, gw_pfn_t pfn)
 	return n;
 }
 
-void gw_free_block(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+void
+gw_free_block(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_zone *zone = gw_page_zone(m, pfn);
 

@@ -39,7 +39,8 @@ static void GW_PRINTF(2, 3) found(struct check *c, const char *format, ...)
 	c->report(c->ctx, line);
 }
 
-static bool is_listed(const struct check *c, gw_pfn_t pfn)
+static bool
+is_listed(const struct check *c, gw_pfn_t pfn)
 {
 	return c->listed[pfn / 64] >> (pfn % 64) & 1;
 }
@@ -55,7 +56,8 @@ struct list_claim {
 	unsigned node;
 };
 
-static void check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim *claim)
+static void
+check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim *claim)
 {
 	const struct gw_page *page = gw_page(c->m, pfn);
 	const struct gw_zone *zone = gw_page_zone(c->m, pfn);
@@ -78,8 +80,8 @@ static void check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim 
 }
 
 /* Walk a list. Returns the frames its pages make up. */
-static uint64_t walk_list(
-	struct check *c, const struct gw_page_list *list, const struct list_claim *claim)
+static uint64_t
+walk_list(struct check *c, const struct gw_page_list *list, const struct list_claim *claim)
 {
 	gw_pfn_t prev = GW_PFN_NONE;
 	uint64_t n = 0, frames = 0;
@@ -105,7 +107,8 @@ static uint64_t walk_list(
 	return frames;
 }
 
-static void check_free_areas(struct check *c, struct gw_zone *zone)
+static void
+check_free_areas(struct check *c, struct gw_zone *zone)
 {
 	uint64_t free = 0, cma = 0, highatomic = 0;
 
@@ -141,7 +144,8 @@ static void check_free_areas(struct check *c, struct gw_zone *zone)
 			(unsigned long long)free);
 }
 
-static void check_pcps(struct check *c, struct gw_zone *zone)
+static void
+check_pcps(struct check *c, struct gw_zone *zone)
 {
 	for (unsigned cpu = 0; cpu < c->m->config.n_cpus; cpu++) {
 		struct gw_pcp *pcp = &zone->pcp[cpu];
@@ -162,7 +166,8 @@ static void check_pcps(struct check *c, struct gw_zone *zone)
 	}
 }
 
-static void check_lrus(struct check *c, unsigned id)
+static void
+check_lrus(struct check *c, unsigned id)
 {
 	static const uint32_t flags[GW_LRU_NR] = {GW_PG_LRU, GW_PG_LRU | GW_PG_ACTIVE,
 		GW_PG_LRU | GW_PG_FILE, GW_PG_LRU | GW_PG_FILE | GW_PG_ACTIVE,
@@ -185,7 +190,8 @@ static void check_lrus(struct check *c, unsigned id)
 }
 
 /* The frames behind a head must be what the head says. */
-static void check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
+static void
+check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
 {
 	bool used = gw_flags_type(flags) == GW_PAGE_USED;
 
@@ -202,7 +208,8 @@ static void check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
 	}
 }
 
-static bool expects_list(uint32_t flags)
+static bool
+expects_list(uint32_t flags)
 {
 	switch (gw_flags_type(flags)) {
 	case GW_PAGE_BUDDY:
@@ -216,8 +223,8 @@ static bool expects_list(uint32_t flags)
 }
 
 /* One frame that heads something; returns how many frames it accounts for. */
-static gw_pfn_t check_head(
-	struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *managed)
+static gw_pfn_t
+check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *managed)
 {
 	const struct gw_page *page = gw_page(c->m, pfn);
 	uint32_t flags = gw_page_flags(page);
@@ -254,7 +261,8 @@ static gw_pfn_t check_head(
 	return n;
 }
 
-static void check_frames(struct check *c, struct gw_zone *zone)
+static void
+check_frames(struct check *c, struct gw_zone *zone)
 {
 	uint64_t managed = 0;
 
@@ -265,7 +273,8 @@ static void check_frames(struct check *c, struct gw_zone *zone)
 			(unsigned long long)zone->managed, (unsigned long long)managed);
 }
 
-static void check_isolated(struct check *c, unsigned id)
+static void
+check_isolated(struct check *c, unsigned id)
 {
 	for (unsigned file = 0; file < 2; file++) {
 		uint64_t n = gw_u64_load_relaxed(&c->m->nodes[id].isolated_frames[file]);
@@ -276,7 +285,8 @@ static void check_isolated(struct check *c, unsigned id)
 	}
 }
 
-static void check_pageblocks(struct check *c)
+static void
+check_pageblocks(struct check *c)
 {
 	struct gw_machine *m = c->m;
 	gw_pfn_t counted = 0;
@@ -295,8 +305,8 @@ static void check_pageblocks(struct check *c)
 	}
 }
 
-unsigned gw_machine_check(
-	struct gw_machine *m, void (*report)(void *ctx, const char *line), void *ctx)
+unsigned
+gw_machine_check(struct gw_machine *m, void (*report)(void *ctx, const char *line), void *ctx)
 {
 	struct check c = {.m = m, .report = report, .ctx = ctx};
 	size_t bytes = ((size_t)m->n_frames / 64 + 1) * sizeof(*c.listed);

@@ -16,7 +16,8 @@ struct free_sums {
 	uint64_t suitable; /* S, in frames: what stands in blocks of the order or above */
 };
 
-static struct free_sums sum_free(const uint64_t *free_blocks, unsigned n_orders, unsigned order)
+static struct free_sums
+sum_free(const uint64_t *free_blocks, unsigned n_orders, unsigned order)
 {
 	struct free_sums sums = {0, 0, 0};
 
@@ -29,7 +30,8 @@ static struct free_sums sum_free(const uint64_t *free_blocks, unsigned n_orders,
 	return sums;
 }
 
-int gw_unusable_index(const uint64_t *free_blocks, unsigned n_orders, unsigned order)
+int
+gw_unusable_index(const uint64_t *free_blocks, unsigned n_orders, unsigned order)
 {
 	struct free_sums sums = sum_free(free_blocks, n_orders, order);
 
@@ -38,7 +40,8 @@ int gw_unusable_index(const uint64_t *free_blocks, unsigned n_orders, unsigned o
 	return (int)((sums.frames - sums.suitable) * 1000 / sums.frames);
 }
 
-int gw_fragmentation_index(const uint64_t *free_blocks, unsigned n_orders, unsigned order)
+int
+gw_fragmentation_index(const uint64_t *free_blocks, unsigned n_orders, unsigned order)
 {
 	struct free_sums sums = sum_free(free_blocks, n_orders, order);
 
@@ -50,7 +53,8 @@ int gw_fragmentation_index(const uint64_t *free_blocks, unsigned n_orders, unsig
 	return 1000 - (int)((1000 + sums.frames * 1000 / ((uint64_t)1 << order)) / sums.blocks);
 }
 
-int gw_proactive_score(const uint64_t *free_blocks, unsigned n_orders, unsigned order)
+int
+gw_proactive_score(const uint64_t *free_blocks, unsigned n_orders, unsigned order)
 {
 	struct free_sums sums = sum_free(free_blocks, n_orders, order);
 
@@ -59,7 +63,8 @@ int gw_proactive_score(const uint64_t *free_blocks, unsigned n_orders, unsigned 
 	return (int)((sums.frames - sums.suitable) * 100 / sums.frames);
 }
 
-int gw_index_format(char *buf, size_t size, int index, bool padded)
+int
+gw_index_format(char *buf, size_t size, int index, bool padded)
 {
 	/* The kernel prints quotient and remainder apart, so -500 comes out as "0.-500". */
 	return snprintf(buf, size, padded ? "%2d.%03d" : "%d.%03d", index / 1000, index % 1000);

@@ -7,14 +7,16 @@
  */
 #include "engine/phys/phys.h"
 
-void gw_page_list_init(struct gw_page_list *list)
+void
+gw_page_list_init(struct gw_page_list *list)
 {
 	list->first = GW_PFN_NONE;
 	list->last = GW_PFN_NONE;
 	list->n = 0;
 }
 
-void gw_list_push_front(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
+void
+gw_list_push_front(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
 {
 	struct gw_page *page = gw_page(m, pfn);
 
@@ -28,7 +30,8 @@ void gw_list_push_front(struct gw_machine *m, struct gw_page_list *list, gw_pfn_
 	list->n++;
 }
 
-void gw_list_push_back(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
+void
+gw_list_push_back(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
 {
 	struct gw_page *page = gw_page(m, pfn);
 
@@ -42,7 +45,8 @@ void gw_list_push_back(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t
 	list->n++;
 }
 
-void gw_list_remove(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
+void
+gw_list_remove(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
 {
 	struct gw_page *page = gw_page(m, pfn);
 
@@ -57,7 +61,8 @@ void gw_list_remove(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pf
 	list->n--;
 }
 
-gw_pfn_t gw_list_pop_front(struct gw_machine *m, struct gw_page_list *list)
+gw_pfn_t
+gw_list_pop_front(struct gw_machine *m, struct gw_page_list *list)
 {
 	gw_pfn_t pfn = list->first;
 
@@ -66,7 +71,8 @@ gw_pfn_t gw_list_pop_front(struct gw_machine *m, struct gw_page_list *list)
 	return pfn;
 }
 
-gw_pfn_t gw_list_pop_back(struct gw_machine *m, struct gw_page_list *list)
+gw_pfn_t
+gw_list_pop_back(struct gw_machine *m, struct gw_page_list *list)
 {
 	gw_pfn_t pfn = list->last;
 
@@ -75,7 +81,8 @@ gw_pfn_t gw_list_pop_back(struct gw_machine *m, struct gw_page_list *list)
 	return pfn;
 }
 
-void gw_list_splice(struct gw_machine *m, struct gw_page_list *to, struct gw_page_list *from)
+void
+gw_list_splice(struct gw_machine *m, struct gw_page_list *to, struct gw_page_list *from)
 {
 	if (from->n == 0)
 		return;

@@ -15,7 +15,8 @@
  */
 #include "engine/phys/buddy.h"
 
-static uint32_t lru_flags(enum gw_lru lru)
+static uint32_t
+lru_flags(enum gw_lru lru)
 {
 	static const uint32_t flags[GW_LRU_NR] = {
 		[GW_LRU_INACTIVE_ANON] = 0,
@@ -30,7 +31,8 @@ static uint32_t lru_flags(enum gw_lru lru)
 
 #define LRU_WHICH (GW_PG_ACTIVE | GW_PG_FILE | GW_PG_UNEVICTABLE)
 
-static enum gw_lru flags_lru(uint32_t flags)
+static enum gw_lru
+flags_lru(uint32_t flags)
 {
 	if (flags & GW_PG_UNEVICTABLE)
 		return GW_LRU_UNEVICTABLE;
@@ -38,13 +40,15 @@ static enum gw_lru flags_lru(uint32_t flags)
 	       (flags & GW_PG_ACTIVE ? 1 : 0);
 }
 
-static struct gw_node *page_node(const struct gw_machine *m, gw_pfn_t pfn)
+static struct gw_node *
+page_node(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return &m->nodes[gw_page_zone(m, pfn)->node];
 }
 
 /* lru_lock held. */
-static void lru_link(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
+static void
+lru_link(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_u32_or_relaxed(&page->flags, GW_PG_LRU);
@@ -55,7 +59,8 @@ static void lru_link(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
 }
 
 /* lru_lock held. */
-static void lru_unlink(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
+static void
+lru_unlink(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_u32_and_relaxed(&page->flags, ~GW_PG_LRU);
@@ -65,7 +70,8 @@ static void lru_unlink(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
 	gw_u64_sub_relaxed(&node->lru_frames[lru], (uint64_t)1 << gw_flags_order(flags));
 }
 
-static void count_isolated(struct gw_node *node, uint32_t flags, bool more)
+static void
+count_isolated(struct gw_node *node, uint32_t flags, bool more)
 {
 	gw_atomic_u64 *count = &node->isolated_frames[flags & GW_PG_FILE ? 1 : 0];
 	uint64_t n = (uint64_t)1 << gw_flags_order(flags);
@@ -77,7 +83,8 @@ static void count_isolated(struct gw_node *node, uint32_t flags, bool more)
 }
 
 /* Move the batch's pages to their lists, in runs of one node. Batch lock held. */
-static void batch_drain(struct gw_machine *m, struct gw_lru_batch *batch)
+static void
+batch_drain(struct gw_machine *m, struct gw_lru_batch *batch)
 {
 	struct gw_node *locked = NULL;
 
@@ -101,7 +108,8 @@ static void batch_drain(struct gw_machine *m, struct gw_lru_batch *batch)
 	batch->n = 0;
 }
 
-void gw_lru_add(struct gw_machine *m, gw_pfn_t pfn, enum gw_lru lru)
+void
+gw_lru_add(struct gw_machine *m, gw_pfn_t pfn, enum gw_lru lru)
 {
 	struct gw_lru_batch *batch = &m->lru_batches[gw_current_cpu()];
 	struct gw_page *page = gw_page(m, pfn);
@@ -116,7 +124,8 @@ void gw_lru_add(struct gw_machine *m, gw_pfn_t pfn, enum gw_lru lru)
 	gw_spin_unlock(&batch->lock);
 }
 
-void gw_lru_seed(struct gw_machine *m, struct gw_zone *zone, gw_pfn_t pfn, enum gw_lru lru)
+void
+gw_lru_seed(struct gw_machine *m, struct gw_zone *zone, gw_pfn_t pfn, enum gw_lru lru)
 {
 	struct gw_node *node = &m->nodes[zone->node];
 
@@ -126,7 +135,8 @@ void gw_lru_seed(struct gw_machine *m, struct gw_zone *zone, gw_pfn_t pfn, enum 
 	gw_spin_unlock(&node->lru_lock);
 }
 
-static void drain_cpu(struct gw_machine *m, unsigned cpu)
+static void
+drain_cpu(struct gw_machine *m, unsigned cpu)
 {
 	struct gw_lru_batch *batch = &m->lru_batches[cpu];
 
@@ -136,23 +146,27 @@ static void drain_cpu(struct gw_machine *m, unsigned cpu)
 	gw_spin_unlock(&batch->lock);
 }
 
-void gw_lru_add_drain(struct gw_machine *m)
+void
+gw_lru_add_drain(struct gw_machine *m)
 {
 	drain_cpu(m, gw_current_cpu());
 }
 
-void gw_lru_add_drain_all(struct gw_machine *m)
+void
+gw_lru_add_drain_all(struct gw_machine *m)
 {
 	for (unsigned cpu = 0; cpu < m->config.n_cpus; cpu++)
 		drain_cpu(m, cpu);
 }
 
-uint64_t gw_lru_count(const struct gw_machine *m, unsigned node, enum gw_lru lru)
+uint64_t
+gw_lru_count(const struct gw_machine *m, unsigned node, enum gw_lru lru)
 {
 	return node < m->n_nodes ? gw_u64_load_relaxed(&m->nodes[node].lru_frames[lru]) : 0;
 }
 
-int gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn)
+int
+gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn)
 {
 	struct gw_node *node = page_node(m, pfn);
 	struct gw_page *page = gw_page(m, pfn);
@@ -168,12 +182,14 @@ int gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn)
 	return err;
 }
 
-void gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn)
+void
+gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn)
 {
 	gw_lru_putback_as(m, pfn, pfn);
 }
 
-void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner)
+void
+gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner)
 {
 	struct gw_node *node = page_node(m, winner);
 	uint32_t flags = gw_page_flags(gw_page(m, from));
@@ -188,7 +204,8 @@ void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner)
 	gw_spin_unlock(&node->lru_lock);
 }
 
-void gw_lru_release(struct gw_machine *m, gw_pfn_t pfn)
+void
+gw_lru_release(struct gw_machine *m, gw_pfn_t pfn)
 {
 	struct gw_node *node = page_node(m, pfn);
 

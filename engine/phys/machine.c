@@ -14,7 +14,8 @@
 
 _Static_assert(GW_ORDERS_MAX <= 16, "an order fits in four bits of a frame's flags");
 
-void gw_machine_config_init(struct gw_machine_config *config)
+void
+gw_machine_config_init(struct gw_machine_config *config)
 {
 	*config = (struct gw_machine_config){
 		.n_cpus = 1,
@@ -28,7 +29,8 @@ void gw_machine_config_init(struct gw_machine_config *config)
 	};
 }
 
-void gw_bug(struct gw_machine *m, const char *message)
+void
+gw_bug(struct gw_machine *m, const char *message)
 {
 	if (!m)
 		__builtin_trap();
@@ -47,7 +49,8 @@ static int GW_PRINTF(2, 3) refuse(struct gw_error *err, const char *format, ...)
 	return -EINVAL;
 }
 
-static int check_zones(const struct gw_machine_config *c, struct gw_error *err)
+static int
+check_zones(const struct gw_machine_config *c, struct gw_error *err)
 {
 	const size_t most = sizeof(c->zones->lowmem_reserve) / sizeof(c->zones->lowmem_reserve[0]);
 	unsigned of_node[GW_NODES_MAX] = {0};
@@ -74,7 +77,8 @@ static int check_zones(const struct gw_machine_config *c, struct gw_error *err)
 	return 0;
 }
 
-static int check_config(const struct gw_machine_config *c, struct gw_error *err)
+static int
+check_config(const struct gw_machine_config *c, struct gw_error *err)
 {
 	if (c->n_cpus == 0 || c->n_cpus > GW_CPUS_MAX)
 		return refuse(err, "%u CPUs: must be 1 .. %d", c->n_cpus, GW_CPUS_MAX);
@@ -93,18 +97,21 @@ static int check_config(const struct gw_machine_config *c, struct gw_error *err)
 	return check_zones(c, err);
 }
 
-static void *machine_alloc(struct gw_machine *m, size_t bytes)
+static void *
+machine_alloc(struct gw_machine *m, size_t bytes)
 {
 	return m->ops->alloc(m->ctx, bytes);
 }
 
-static void machine_release(struct gw_machine *m, void *p, size_t bytes)
+static void
+machine_release(struct gw_machine *m, void *p, size_t bytes)
 {
 	if (p)
 		m->ops->release(m->ctx, p, bytes);
 }
 
-static void init_pcp(struct gw_pcp *pcp, const struct gw_zone_config *config)
+static void
+init_pcp(struct gw_pcp *pcp, const struct gw_zone_config *config)
 {
 	gw_spin_init(&pcp->lock, GW_RANK_PCP);
 	for (unsigned i = 0; i < GW_PCP_LISTS; i++)
@@ -113,7 +120,8 @@ static void init_pcp(struct gw_pcp *pcp, const struct gw_zone_config *config)
 	pcp->high = config->pcp_high;
 }
 
-static int init_zone(struct gw_machine *m, unsigned id, const struct gw_zone_config *config)
+static int
+init_zone(struct gw_machine *m, unsigned id, const struct gw_zone_config *config)
 {
 	struct gw_zone *zone = &m->zones[id];
 	size_t name_len = strnlen(config->name, sizeof(zone->name) - 1);
@@ -145,7 +153,8 @@ static int init_zone(struct gw_machine *m, unsigned id, const struct gw_zone_con
 }
 
 /* Every pageblock starts MOVABLE, counted in the zone of its first frame that is in one. */
-static void init_pageblocks(struct gw_machine *m)
+static void
+init_pageblocks(struct gw_machine *m)
 {
 	gw_pfn_t counted = 0; /* pageblocks below it belong to an earlier zone */
 
@@ -163,7 +172,8 @@ static void init_pageblocks(struct gw_machine *m)
 	}
 }
 
-static void init_node(struct gw_machine *m, unsigned id)
+static void
+init_node(struct gw_machine *m, unsigned id)
 {
 	struct gw_node *node = &m->nodes[id];
 	unsigned class = 0;
@@ -187,7 +197,8 @@ static void init_node(struct gw_machine *m, unsigned id)
 	}
 }
 
-static int init_tables(struct gw_machine *m, const struct gw_machine_config *config)
+static int
+init_tables(struct gw_machine *m, const struct gw_machine_config *config)
 {
 	m->pages = machine_alloc(m, (size_t)m->n_frames * sizeof(*m->pages));
 	m->pageblocks = machine_alloc(m, m->n_pageblocks * sizeof(*m->pageblocks));
@@ -209,7 +220,8 @@ static int init_tables(struct gw_machine *m, const struct gw_machine_config *con
 	return gw_percpu_init(&m->events, GW_VM_NR, m->config.n_cpus, m->ops->alloc, m->ctx);
 }
 
-int gw_machine_create(const struct gw_machine_config *config, const struct gw_machine_ops *ops,
+int
+gw_machine_create(const struct gw_machine_config *config, const struct gw_machine_ops *ops,
 	void *ctx, struct gw_machine **out, struct gw_error *err)
 {
 	struct gw_machine *m;
@@ -239,7 +251,8 @@ int gw_machine_create(const struct gw_machine_config *config, const struct gw_ma
 	return 0;
 }
 
-void gw_machine_destroy(struct gw_machine *m)
+void
+gw_machine_destroy(struct gw_machine *m)
 {
 	if (!m)
 		return;
@@ -255,7 +268,8 @@ void gw_machine_destroy(struct gw_machine *m)
 	m->ops->release(m->ctx, m, sizeof(*m));
 }
 
-int gw_task_attach(struct gw_task *task, struct gw_machine *machine, unsigned cpu)
+int
+gw_task_attach(struct gw_task *task, struct gw_machine *machine, unsigned cpu)
 {
 	if (cpu >= machine->config.n_cpus)
 		return -EINVAL;
@@ -263,12 +277,14 @@ int gw_task_attach(struct gw_task *task, struct gw_machine *machine, unsigned cp
 	return 0;
 }
 
-void gw_task_detach(struct gw_task *task)
+void
+gw_task_detach(struct gw_task *task)
 {
 	gw_task_leave(task);
 }
 
-const char *gw_vm_event_name(enum gw_vm_event event)
+const char *
+gw_vm_event_name(enum gw_vm_event event)
 {
 	static const char *const names[] = {
 #define EVENT_NAME(id, name) [GW_VM_##id] = name,
@@ -279,7 +295,8 @@ const char *gw_vm_event_name(enum gw_vm_event event)
 	return names[event];
 }
 
-uint64_t gw_machine_count(const struct gw_machine *m, enum gw_vm_event event)
+uint64_t
+gw_machine_count(const struct gw_machine *m, enum gw_vm_event event)
 {
 	uint64_t n = (uint64_t)gw_percpu_sum(&m->events, event);
 

@@ -81,34 +81,40 @@ struct gw_page {
 };
 _Static_assert(sizeof(struct gw_page) == 32, "a frame costs 32 bytes");
 
-static inline enum gw_page_type gw_flags_type(uint32_t flags)
+static inline enum gw_page_type
+gw_flags_type(uint32_t flags)
 {
 	return (enum gw_page_type)(flags >> GW_PG_TYPE_SHIFT);
 }
 
-static inline unsigned gw_flags_order(uint32_t flags)
+static inline unsigned
+gw_flags_order(uint32_t flags)
 {
 	return (flags & GW_PG_ORDER_MASK) >> GW_PG_ORDER_SHIFT;
 }
 
 /* The word of a frame without flag bits. */
-static inline uint32_t gw_flags_make(enum gw_page_type type, unsigned order)
+static inline uint32_t
+gw_flags_make(enum gw_page_type type, unsigned order)
 {
 	return (uint32_t)type << GW_PG_TYPE_SHIFT | (uint32_t)order << GW_PG_ORDER_SHIFT;
 }
 
-static inline uint32_t gw_page_flags(const struct gw_page *page)
+static inline uint32_t
+gw_page_flags(const struct gw_page *page)
 {
 	return gw_u32_load_relaxed(&page->flags);
 }
 
-static inline void *gw_movable_owner(const void *ops)
+static inline void *
+gw_movable_owner(const void *ops)
 {
 	return (void *)((uintptr_t)ops | GW_OWNER_MOVABLE);
 }
 
 /* True if page migration knows how to move pages of this owner word by callbacks. */
-static inline bool gw_owner_is_movable(const void *owner)
+static inline bool
+gw_owner_is_movable(const void *owner)
 {
 	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_MOVABLE;
 }

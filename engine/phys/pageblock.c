@@ -7,22 +7,26 @@
  */
 #include "engine/phys/buddy.h"
 
-static gw_atomic_u8 *word(const struct gw_machine *m, gw_pfn_t pfn)
+static gw_atomic_u8 *
+word(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return &m->pageblocks[pfn >> m->config.pageblock_order];
 }
 
-enum gw_migratetype gw_pageblock_type(const struct gw_machine *m, gw_pfn_t pfn)
+enum gw_migratetype
+gw_pageblock_type(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return (enum gw_migratetype)(gw_u8_load_relaxed(word(m, pfn)) & GW_PB_TYPE);
 }
 
-bool gw_pageblock_skip(const struct gw_machine *m, gw_pfn_t pfn)
+bool
+gw_pageblock_skip(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return gw_u8_load_relaxed(word(m, pfn)) & GW_PB_SKIP;
 }
 
-void gw_pageblock_set_skip(struct gw_machine *m, gw_pfn_t pfn, bool skip)
+void
+gw_pageblock_set_skip(struct gw_machine *m, gw_pfn_t pfn, bool skip)
 {
 	if (skip)
 		gw_u8_or_relaxed(word(m, pfn), GW_PB_SKIP);
@@ -31,7 +35,8 @@ void gw_pageblock_set_skip(struct gw_machine *m, gw_pfn_t pfn, bool skip)
 }
 
 /* Set the type in the word; readers see the old type or the new one, skip bit intact. */
-static void set_type(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type)
+static void
+set_type(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type)
 {
 	uint8_t old = gw_u8_load_relaxed(word(m, pfn));
 
@@ -40,14 +45,16 @@ static void set_type(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype typ
 		;
 }
 
-bool gw_pageblock_is_whole(const struct gw_zone *zone, gw_pfn_t pfn)
+bool
+gw_pageblock_is_whole(const struct gw_zone *zone, gw_pfn_t pfn)
 {
 	gw_pfn_t start = gw_pageblock_start(zone->machine, pfn);
 
 	return start >= zone->start && zone->end - start >= gw_pageblock_frames(zone->machine);
 }
 
-void gw_pageblock_assign(struct gw_zone *zone, gw_pfn_t pfn, gw_pfn_t n, enum gw_migratetype type)
+void
+gw_pageblock_assign(struct gw_zone *zone, gw_pfn_t pfn, gw_pfn_t n, enum gw_migratetype type)
 {
 	struct gw_machine *m = zone->machine;
 
@@ -59,7 +66,8 @@ void gw_pageblock_assign(struct gw_zone *zone, gw_pfn_t pfn, gw_pfn_t n, enum gw
 }
 
 /* Cut the free block larger than a pageblock that covers `start`, if there is one, around it. */
-static void cut_out(struct gw_zone *zone, gw_pfn_t start)
+static void
+cut_out(struct gw_zone *zone, gw_pfn_t start)
 {
 	struct gw_machine *m = zone->machine;
 
@@ -83,7 +91,8 @@ static void cut_out(struct gw_zone *zone, gw_pfn_t start)
 	}
 }
 
-void gw_pageblock_retype(struct gw_zone *zone, gw_pfn_t pfn, enum gw_migratetype type)
+void
+gw_pageblock_retype(struct gw_zone *zone, gw_pfn_t pfn, enum gw_migratetype type)
 {
 	struct gw_machine *m = zone->machine;
 	gw_pfn_t start = gw_pageblock_start(m, pfn);

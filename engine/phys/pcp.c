@@ -12,26 +12,30 @@
  */
 #include "engine/phys/buddy.h"
 
-bool gw_pcp_order(const struct gw_machine *m, unsigned order)
+bool
+gw_pcp_order(const struct gw_machine *m, unsigned order)
 {
 	return order < GW_PCP_SMALL_ORDERS || order == m->config.pageblock_order;
 }
 
-static unsigned list_index(unsigned order, enum gw_migratetype type)
+static unsigned
+list_index(unsigned order, enum gw_migratetype type)
 {
 	unsigned row = order < GW_PCP_SMALL_ORDERS ? order : GW_PCP_SMALL_ORDERS;
 
 	return row * GW_MT_PCPTYPES + type;
 }
 
-static unsigned list_order(const struct gw_machine *m, unsigned index)
+static unsigned
+list_order(const struct gw_machine *m, unsigned index)
 {
 	unsigned row = index / GW_MT_PCPTYPES;
 
 	return row < GW_PCP_SMALL_ORDERS ? row : m->config.pageblock_order;
 }
 
-void gw_pcp_insert(struct gw_zone *zone, struct gw_pcp *pcp, gw_pfn_t pfn, unsigned order,
+void
+gw_pcp_insert(struct gw_zone *zone, struct gw_pcp *pcp, gw_pfn_t pfn, unsigned order,
 	enum gw_migratetype type)
 {
 	struct gw_page *page = gw_page(zone->machine, pfn);
@@ -43,7 +47,8 @@ void gw_pcp_insert(struct gw_zone *zone, struct gw_pcp *pcp, gw_pfn_t pfn, unsig
 }
 
 /* Take from list `i`, from its end if `oldest`; the head becomes FREE. pcp->lock held. */
-static gw_pfn_t pcp_remove(struct gw_zone *zone, struct gw_pcp *pcp, unsigned i, bool oldest)
+static gw_pfn_t
+pcp_remove(struct gw_zone *zone, struct gw_pcp *pcp, unsigned i, bool oldest)
 {
 	struct gw_machine *m = zone->machine;
 	gw_pfn_t pfn =
@@ -57,7 +62,8 @@ static gw_pfn_t pcp_remove(struct gw_zone *zone, struct gw_pcp *pcp, unsigned i,
 }
 
 /* Give at least `frames` back to the buddy lists, round robin over the lists, oldest first. */
-static void drain(struct gw_zone *zone, struct gw_pcp *pcp, uint32_t frames)
+static void
+drain(struct gw_zone *zone, struct gw_pcp *pcp, uint32_t frames)
 {
 	uint32_t left = pcp->n_frames > frames ? pcp->n_frames - frames : 0;
 
@@ -71,8 +77,9 @@ static void drain(struct gw_zone *zone, struct gw_pcp *pcp, uint32_t frames)
 	gw_spin_unlock(&zone->lock);
 }
 
-static void refill(struct gw_zone *zone, struct gw_pcp *pcp, unsigned order,
-	enum gw_migratetype type, gw_gfp_t gfp)
+static void
+refill(struct gw_zone *zone, struct gw_pcp *pcp, unsigned order, enum gw_migratetype type,
+	gw_gfp_t gfp)
 {
 	struct gw_machine *m = zone->machine;
 	uint32_t n = pcp->batch >> order;
@@ -96,7 +103,8 @@ static void refill(struct gw_zone *zone, struct gw_pcp *pcp, unsigned order,
 	gw_spin_unlock(&zone->lock);
 }
 
-gw_pfn_t gw_pcp_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
+gw_pfn_t
+gw_pcp_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp)
 {
 	struct gw_pcp *pcp = &zone->pcp[gw_current_cpu()];
 	unsigned i = list_index(order, type);
@@ -112,7 +120,8 @@ gw_pfn_t gw_pcp_take(struct gw_zone *zone, unsigned order, enum gw_migratetype t
 	return pfn;
 }
 
-void gw_pcp_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+void
+gw_pcp_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_pcp *pcp = &zone->pcp[gw_current_cpu()];
 	enum gw_migratetype type = gw_pageblock_type(zone->machine, pfn);
@@ -131,7 +140,8 @@ void gw_pcp_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 	gw_spin_unlock(&pcp->lock);
 }
 
-static void drain_cpu(struct gw_machine *m, unsigned cpu)
+static void
+drain_cpu(struct gw_machine *m, unsigned cpu)
 {
 	for (unsigned z = 0; z < m->n_zones; z++) {
 		struct gw_zone *zone = &m->zones[z];
@@ -144,12 +154,14 @@ static void drain_cpu(struct gw_machine *m, unsigned cpu)
 	}
 }
 
-void gw_drain_pages(struct gw_machine *m)
+void
+gw_drain_pages(struct gw_machine *m)
 {
 	drain_cpu(m, gw_current_cpu());
 }
 
-void gw_drain_all_pages(struct gw_machine *m)
+void
+gw_drain_all_pages(struct gw_machine *m)
 {
 	for (unsigned cpu = 0; cpu < m->config.n_cpus; cpu++)
 		drain_cpu(m, cpu);

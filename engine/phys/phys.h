@@ -125,13 +125,15 @@ struct gw_machine {
 
 /* ---- frames ---- */
 
-static inline struct gw_page *gw_page(const struct gw_machine *m, gw_pfn_t pfn)
+static inline struct gw_page *
+gw_page(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return &m->pages[pfn];
 }
 
 /* The first frame of the page in use that pfn is part of; pfn itself otherwise (C10). */
-static inline gw_pfn_t gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
+static inline gw_pfn_t
+gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	const struct gw_page *page = gw_page(m, pfn);
 
@@ -152,12 +154,14 @@ void gw_list_splice(struct gw_machine *m, struct gw_page_list *to, struct gw_pag
 
 /* ---- pageblocks ---- */
 
-static inline gw_pfn_t gw_pageblock_frames(const struct gw_machine *m)
+static inline gw_pfn_t
+gw_pageblock_frames(const struct gw_machine *m)
 {
 	return (gw_pfn_t)1 << m->config.pageblock_order;
 }
 
-static inline gw_pfn_t gw_pageblock_start(const struct gw_machine *m, gw_pfn_t pfn)
+static inline gw_pfn_t
+gw_pageblock_start(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return pfn & ~(gw_pageblock_frames(m) - 1);
 }
@@ -212,7 +216,8 @@ void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner);
 
 /* ---- counting and complaining ---- */
 
-static inline void gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)
+static inline void
+gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)
 {
 	gw_percpu_add(&m->events, event, (int64_t)n);
 }

@@ -6,9 +6,11 @@
  * ask for them, so that lock checking holds; nobody contends.
  */
 #include "engine/phys/buddy.h"
+#include "godwit/seed.h"
 
 /* The zone of [start, start + n) if all of it is reserved there, else NULL. */
-static struct gw_zone *reserved_zone(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
+static struct gw_zone *
+reserved_zone(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 {
 	struct gw_zone *zone;
 
@@ -23,14 +25,16 @@ static struct gw_zone *reserved_zone(struct gw_machine *m, gw_pfn_t start, gw_pf
 	return zone;
 }
 
-static struct gw_zone *reserved_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
+static struct gw_zone *
+reserved_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
 {
 	if (order > m->config.max_order || start & (((gw_pfn_t)1 << order) - 1))
 		return NULL;
 	return reserved_zone(m, start, (gw_pfn_t)1 << order);
 }
 
-int gw_seed_pageblock(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type)
+int
+gw_seed_pageblock(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type)
 {
 	gw_pfn_t first = gw_pageblock_start(m, pfn);
 	gw_pfn_t last = first + gw_pageblock_frames(m) - 1;
@@ -50,13 +54,15 @@ int gw_seed_pageblock(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype ty
 	return 0;
 }
 
-static void seed_free_frames(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
+static void
+seed_free_frames(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 {
 	for (gw_pfn_t pfn = start; pfn < start + n; pfn++)
 		gw_u32_store_relaxed(&gw_page(m, pfn)->flags, gw_flags_make(GW_PAGE_FREE, 0));
 }
 
-int gw_seed_free(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
+int
+gw_seed_free(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 {
 	struct gw_zone *zone = reserved_zone(m, start, n);
 
@@ -79,7 +85,8 @@ int gw_seed_free(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 	return 0;
 }
 
-int gw_seed_free_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
+int
+gw_seed_free_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
 {
 	struct gw_zone *zone = reserved_block(m, start, order);
 
@@ -93,7 +100,8 @@ int gw_seed_free_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
 	return 0;
 }
 
-int gw_seed_pcp(struct gw_machine *m, gw_pfn_t pfn, unsigned cpu)
+int
+gw_seed_pcp(struct gw_machine *m, gw_pfn_t pfn, unsigned cpu)
 {
 	struct gw_zone *zone = reserved_zone(m, pfn, 1);
 	enum gw_migratetype type;
@@ -110,7 +118,8 @@ int gw_seed_pcp(struct gw_machine *m, gw_pfn_t pfn, unsigned cpu)
 	return 0;
 }
 
-int gw_seed_used(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
+int
+gw_seed_used(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 {
 	struct gw_zone *zone = reserved_zone(m, start, n);
 
@@ -122,7 +131,8 @@ int gw_seed_used(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 	return 0;
 }
 
-int gw_seed_movable(struct gw_machine *m, gw_pfn_t start, unsigned order,
+int
+gw_seed_movable(struct gw_machine *m, gw_pfn_t start, unsigned order,
 	const struct gw_movable_ops *ops, uint32_t index, enum gw_lru lru)
 {
 	struct gw_zone *zone = reserved_block(m, start, order);
@@ -140,7 +150,8 @@ int gw_seed_movable(struct gw_machine *m, gw_pfn_t start, unsigned order,
 	return 0;
 }
 
-static void set_watermarks(struct gw_zone *zone, uint64_t managed_total)
+static void
+set_watermarks(struct gw_zone *zone, uint64_t managed_total)
 {
 	const struct gw_machine_config *config = &zone->machine->config;
 	uint64_t reserve = config->min_free_kbytes * 1024 / GW_PAGE_SIZE;
@@ -157,7 +168,8 @@ static void set_watermarks(struct gw_zone *zone, uint64_t managed_total)
 }
 
 /* A batch of about a thousandth of the zone, at most 63 frames; lists hold a few batches. */
-static void set_pcp_sizes(struct gw_zone *zone)
+static void
+set_pcp_sizes(struct gw_zone *zone)
 {
 	uint64_t batch = zone->managed / 1024;
 
@@ -175,7 +187,8 @@ static void set_pcp_sizes(struct gw_zone *zone)
 	}
 }
 
-void gw_seed_done(struct gw_machine *m)
+void
+gw_seed_done(struct gw_machine *m)
 {
 	uint64_t managed = 0;
 

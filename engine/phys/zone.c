@@ -6,12 +6,14 @@
 
 #include "engine/phys/phys.h"
 
-unsigned gw_machine_zones(const struct gw_machine *m)
+unsigned
+gw_machine_zones(const struct gw_machine *m)
 {
 	return m->n_zones;
 }
 
-int gw_zone_info(struct gw_machine *m, unsigned id, struct gw_zone_info *out)
+int
+gw_zone_info(struct gw_machine *m, unsigned id, struct gw_zone_info *out)
 {
 	struct gw_zone *zone;
 
@@ -52,7 +54,8 @@ int gw_zone_info(struct gw_machine *m, unsigned id, struct gw_zone_info *out)
 }
 
 /* The head of the free block that covers an inner frame, and its order. */
-static gw_pfn_t free_block_of(const struct gw_machine *m, gw_pfn_t pfn, uint32_t *flags)
+static gw_pfn_t
+free_block_of(const struct gw_machine *m, gw_pfn_t pfn, uint32_t *flags)
 {
 	for (unsigned o = 1; o <= m->config.max_order; o++) {
 		gw_pfn_t head = pfn & ~(((gw_pfn_t)1 << o) - 1);
@@ -64,7 +67,8 @@ static gw_pfn_t free_block_of(const struct gw_machine *m, gw_pfn_t pfn, uint32_t
 	return pfn;
 }
 
-static enum gw_frame_state used_state(const struct gw_page *page, uint32_t flags)
+static enum gw_frame_state
+used_state(const struct gw_page *page, uint32_t flags)
 {
 	void *owner = gw_ptr_load_relaxed(&page->owner);
 
@@ -73,7 +77,8 @@ static enum gw_frame_state used_state(const struct gw_page *page, uint32_t flags
 	return owner && gw_owner_is_movable(owner) ? GW_STATE_MOVABLE : GW_STATE_USED;
 }
 
-int gw_frame_info(const struct gw_machine *m, gw_pfn_t pfn, struct gw_frame_info *out)
+int
+gw_frame_info(const struct gw_machine *m, gw_pfn_t pfn, struct gw_frame_info *out)
 {
 	const struct gw_page *page;
 	uint32_t flags;
