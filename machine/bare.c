@@ -15,7 +15,8 @@
 
 #define MMAP_FROM ((size_t)1 << 20)
 
-static void *bare_alloc(void *ctx, size_t bytes)
+static void *
+bare_alloc(void *ctx, size_t bytes)
 {
 	void *p;
 
@@ -34,7 +35,8 @@ static void *bare_alloc(void *ctx, size_t bytes)
 	return p;
 }
 
-static void bare_release(void *ctx, void *p, size_t bytes)
+static void
+bare_release(void *ctx, void *p, size_t bytes)
 {
 	(void)ctx;
 	if (bytes < MMAP_FROM)
@@ -43,7 +45,8 @@ static void bare_release(void *ctx, void *p, size_t bytes)
 		munmap(p, bytes);
 }
 
-static uint64_t bare_clock(void *ctx)
+static uint64_t
+bare_clock(void *ctx)
 {
 	struct timespec ts;
 
@@ -52,21 +55,24 @@ static uint64_t bare_clock(void *ctx)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static void bare_copy(void *ctx, const struct gw_copy *copies, size_t n)
+static void
+bare_copy(void *ctx, const struct gw_copy *copies, size_t n)
 {
 	(void)ctx;
 	(void)copies;
 	(void)n;
 }
 
-static void bare_flush(void *ctx, const gw_pfn_t *frames, size_t n)
+static void
+bare_flush(void *ctx, const gw_pfn_t *frames, size_t n)
 {
 	(void)ctx;
 	(void)frames;
 	(void)n;
 }
 
-static void bare_bug(void *ctx, const char *message)
+static void
+bare_bug(void *ctx, const char *message)
 {
 	(void)ctx;
 	fprintf(stderr, "godwit: BUG: %s\n", message);

@@ -20,11 +20,15 @@
 #define GW_PLAN_NS_PER_PAGE    1750
 #define GW_PLAN_NS_PER_SCANNED 3
 
+/* A host rests about that long between a snapshot and the run that it was taken for. */
+#define GW_PLAN_REST_SECONDS 30
+
 struct gw_plan_request {
 	unsigned order; /* of the blocks wanted */
 	uint64_t count; /* how many are wanted; 0: as many as can be had */
 	enum gw_planner planner;
 	bool reclaim_clean;
+	unsigned rest_seconds; /* from the snapshot to the run (gw_twin_options) */
 	gw_pfn_t stop_at; /* SCANNERS: end where the migration scanner reaches it; 0: full run */
 	uint64_t ns_per_page, ns_per_scanned;
 };

@@ -28,6 +28,7 @@ struct gw_twin_notes {
 	uint64_t noflag;       /* frames in RAM without any flag */
 	uint64_t pcp_reported; /* zoneinfo count, all CPUs */
 	uint64_t pcp_placed;   /* taken to be on per-CPU lists */
+	uint64_t pcp_drained;	/* of these, drained while the host rests (gw_twin_options) */
 	uint64_t pcp_certain;  /* of these, in pageblocks without any sign of the kernel's own pages
 				*/
 	unsigned pcp_confidence;  /* percent: pcp_certain of pcp_placed; 100 if none reported */
@@ -38,15 +39,27 @@ struct gw_twin_notes {
 	uint64_t pageblocks_inferred[GW_MT_NR]; /* blocks */
 };
 
+struct gw_twin_options {
+	bool reclaim_clean; /* clean file pages that nobody maps count as free: "drop caches first" */
+	/*
+	 * Seconds between the snapshot and what is to happen. Per-CPU lists give back about
+	 * 32 batches a second each, down to their high_min (FACTS 3.7); gw_twin_rest() lets that pass.
+	 */
+	unsigned rest_seconds;
+};
+
 /*
  * Build the twin of `snap`. The snapshot's frames are completed in place (NOFLAG becomes PCP or
- * KERNEL) and it must outlive the twin.
- *   reclaim_clean  clean file pages that nobody maps count as free already ("drop caches first")
+ * KERNEL; with reclaim_clean dropped pages become BUDDY) and it must outlive the twin.
+ *   options  NULL: none
  * Returns 0, -EINVAL (err says what contradicts itself), -ENOMEM.
  */
-GW_MUST_CHECK int gw_twin_create(
-	struct gw_snapshot *snap, bool reclaim_clean, struct gw_twin **out, struct gw_error *err);
+GW_MUST_CHECK int gw_twin_create(struct gw_snapshot *snap, const struct gw_twin_options *options,
+	struct gw_twin **out, struct gw_error *err);
 void gw_twin_destroy(struct gw_twin *twin);
+
+/* Let the host rest: the per-CPU frames that drain by themselves become buddy blocks. */
+void gw_twin_rest(struct gw_twin *twin);
 
 /* The machine inside; zones are in the snapshot's order. Lives as long as the twin. */
 struct gw_machine *gw_twin_machine(struct gw_twin *twin);

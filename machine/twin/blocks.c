@@ -24,7 +24,8 @@ struct block_walk {
 	struct gw_machine *machine;
 };
 
-static int walk_run(struct block_walk *walk, gw_pfn_t start, gw_pfn_t end)
+static int
+walk_run(struct block_walk *walk, gw_pfn_t start, gw_pfn_t end)
 {
 	int ret = 0;
 
@@ -41,7 +42,8 @@ static int walk_run(struct block_walk *walk, gw_pfn_t start, gw_pfn_t end)
 	return ret;
 }
 
-static int walk_blocks(struct block_walk *walk)
+static int
+walk_blocks(struct block_walk *walk)
 {
 	const gw_frame_t *frames = walk->snap->frames;
 	gw_pfn_t pfn = walk->range.start;
@@ -60,7 +62,8 @@ static int walk_blocks(struct block_walk *walk)
 	return ret;
 }
 
-static int count_block(struct block_walk *walk, gw_pfn_t pfn, unsigned order)
+static int
+count_block(struct block_walk *walk, gw_pfn_t pfn, unsigned order)
 {
 	(void)pfn;
 	walk->counts[order]++;
@@ -68,7 +71,8 @@ static int count_block(struct block_walk *walk, gw_pfn_t pfn, unsigned order)
 }
 
 /* Seed a block; while blocks of its order are to be cut, seed its halves instead. */
-static int seed_block(struct block_walk *walk, gw_pfn_t pfn, unsigned order)
+static int
+seed_block(struct block_walk *walk, gw_pfn_t pfn, unsigned order)
 {
 	int ret;
 
@@ -80,7 +84,8 @@ static int seed_block(struct block_walk *walk, gw_pfn_t pfn, unsigned order)
 }
 
 /* How many blocks of each order to cut so that the counts approach buddyinfo's from above. */
-static uint64_t plan_cuts(struct block_walk *walk, const uint64_t *reported)
+static uint64_t
+plan_cuts(struct block_walk *walk, const uint64_t *reported)
 {
 	uint64_t have[GW_ORDERS_MAX], total = 0;
 
@@ -100,7 +105,8 @@ static uint64_t plan_cuts(struct block_walk *walk, const uint64_t *reported)
 	return total;
 }
 
-int gw_seed_free_frames(const struct gw_snapshot *snap, unsigned zone, struct gw_machine *m,
+int
+gw_seed_free_frames(const struct gw_snapshot *snap, unsigned zone, struct gw_machine *m,
 	struct gw_twin_notes *notes)
 {
 	const struct gw_zone_snapshot *z = &snap->zones[zone];

@@ -9,8 +9,8 @@
 
 #include "machine/twin/twin_internal.h"
 
-static enum gw_kind kind_of(
-	const struct gw_twin *twin, gw_pfn_t pfn, const struct gw_frame_info *info)
+static enum gw_kind
+kind_of(const struct gw_twin *twin, gw_pfn_t pfn, const struct gw_frame_info *info)
 {
 	switch (info->state) {
 	case GW_STATE_BUDDY:
@@ -27,7 +27,8 @@ static enum gw_kind kind_of(
 	}
 }
 
-enum gw_kind gw_twin_frame_kind(const struct gw_twin *twin, gw_pfn_t pfn)
+enum gw_kind
+gw_twin_frame_kind(const struct gw_twin *twin, gw_pfn_t pfn)
 {
 	struct gw_frame_info info;
 
@@ -36,12 +37,14 @@ enum gw_kind gw_twin_frame_kind(const struct gw_twin *twin, gw_pfn_t pfn)
 	return kind_of(twin, pfn, &info);
 }
 
-gw_pfn_t gw_twin_blocks(const struct gw_twin *twin)
+gw_pfn_t
+gw_twin_blocks(const struct gw_twin *twin)
 {
 	return ((twin->snap->n_frames - 1) >> twin->snap->pageblock_order) + 1;
 }
 
-static uint8_t zone_of(const struct gw_snapshot *snap, gw_pfn_t pfn)
+static uint8_t
+zone_of(const struct gw_snapshot *snap, gw_pfn_t pfn)
 {
 	for (unsigned z = 0; z < snap->n_zones; z++) {
 		struct gw_range r = gw_twin_zone_range(snap, z);
@@ -52,8 +55,8 @@ static uint8_t zone_of(const struct gw_snapshot *snap, gw_pfn_t pfn)
 	return 0xff;
 }
 
-void gw_twin_block_contents(
-	const struct gw_twin *twin, gw_pfn_t block, struct gw_block_contents *out)
+void
+gw_twin_block_contents(const struct gw_twin *twin, gw_pfn_t block, struct gw_block_contents *out)
 {
 	gw_pfn_t frames = (gw_pfn_t)1 << twin->snap->pageblock_order;
 	gw_pfn_t pfn = block << twin->snap->pageblock_order;
@@ -88,7 +91,8 @@ void gw_twin_block_contents(
 	}
 }
 
-enum gw_block_state gw_block_state(const struct gw_block_contents *c)
+enum gw_block_state
+gw_block_state(const struct gw_block_contents *c)
 {
 	unsigned all = (unsigned)c->free + c->movable + c->reclaimable + c->unmovable;
 

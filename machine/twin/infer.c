@@ -31,7 +31,8 @@ struct block_table {
 	struct block_signs *signs;
 };
 
-struct gw_range gw_twin_zone_range(const struct gw_snapshot *snap, unsigned zone)
+struct gw_range
+gw_twin_zone_range(const struct gw_snapshot *snap, unsigned zone)
 {
 	const struct gw_zone_snapshot *z = &snap->zones[zone];
 	uint64_t end = z->start_pfn + z->spanned;
@@ -40,13 +41,15 @@ struct gw_range gw_twin_zone_range(const struct gw_snapshot *snap, unsigned zone
 		z->start_pfn, end < snap->n_frames ? (gw_pfn_t)end : snap->n_frames};
 }
 
-static bool is_kernel_sign(enum gw_kind kind)
+static bool
+is_kernel_sign(enum gw_kind kind)
 {
 	return kind == GW_KIND_SLAB || kind == GW_KIND_PGTABLE || kind == GW_KIND_COMPOUND ||
 	       kind == GW_KIND_KERNEL;
 }
 
-static void count_sign(struct block_signs *signs, gw_frame_t frame)
+static void
+count_sign(struct block_signs *signs, gw_frame_t frame)
 {
 	enum gw_kind kind = gw_frame_kind(frame);
 
@@ -63,7 +66,8 @@ static void count_sign(struct block_signs *signs, gw_frame_t frame)
 		signs->movable++;
 }
 
-static int read_signs(const struct gw_snapshot *snap, unsigned zone, struct block_table *table)
+static int
+read_signs(const struct gw_snapshot *snap, unsigned zone, struct block_table *table)
 {
 	struct gw_range r = gw_twin_zone_range(snap, zone);
 
@@ -85,7 +89,8 @@ static int read_signs(const struct gw_snapshot *snap, unsigned zone, struct bloc
  */
 #define NOFLAG_RANKS 514
 
-static unsigned noflag_rank(const struct block_signs *signs)
+static unsigned
+noflag_rank(const struct block_signs *signs)
 {
 	if (signs->kernel == 0)
 		return signs->noflag == signs->memory ? 1 : 0;
@@ -93,8 +98,9 @@ static unsigned noflag_rank(const struct block_signs *signs)
 }
 
 /* How many unflagged frames of each rank are to be taken as per-CPU pages. */
-static void share_out(const struct block_table *table, uint64_t reported,
-	uint64_t take[NOFLAG_RANKS], struct gw_twin_notes *notes)
+static void
+share_out(const struct block_table *table, uint64_t reported, uint64_t take[NOFLAG_RANKS],
+	struct gw_twin_notes *notes)
 {
 	memset(take, 0, NOFLAG_RANKS * sizeof(*take));
 	for (gw_pfn_t b = 0; b < table->n; b++)
@@ -115,7 +121,8 @@ static void share_out(const struct block_table *table, uint64_t reported,
 		notes->pcp_placed ? (unsigned)(notes->pcp_certain * 100 / notes->pcp_placed) : 100;
 }
 
-int gw_infer_noflag(struct gw_snapshot *snap, unsigned zone, struct gw_twin_notes *notes)
+int
+gw_infer_noflag(struct gw_snapshot *snap, unsigned zone, struct gw_twin_notes *notes)
 {
 	struct gw_range r = gw_twin_zone_range(snap, zone);
 	uint64_t take[NOFLAG_RANKS];
@@ -144,7 +151,8 @@ int gw_infer_noflag(struct gw_snapshot *snap, unsigned zone, struct gw_twin_note
  * pages. */
 #define TYPE_RANKS 1026
 
-static unsigned type_rank(const struct block_signs *signs)
+static unsigned
+type_rank(const struct block_signs *signs)
 {
 	unsigned kernel;
 
@@ -157,8 +165,8 @@ static unsigned type_rank(const struct block_signs *signs)
 }
 
 /* The lowest rank that still belongs to the `wanted` highest-ranked blocks. */
-static unsigned rank_threshold(
-	const struct block_table *table, uint64_t wanted, uint64_t *at_threshold)
+static unsigned
+rank_threshold(const struct block_table *table, uint64_t wanted, uint64_t *at_threshold)
 {
 	uint64_t n[TYPE_RANKS] = {0};
 	unsigned rank = TYPE_RANKS;
@@ -178,7 +186,8 @@ static unsigned rank_threshold(
 }
 
 /* Types left to hand out, best match first: slab goes to RECLAIMABLE, emptiness to HIGHATOMIC. */
-static enum gw_migratetype pick_type(const struct block_signs *signs, uint64_t left[GW_MT_NR])
+static enum gw_migratetype
+pick_type(const struct block_signs *signs, uint64_t left[GW_MT_NR])
 {
 	enum gw_migratetype order[] = {
 		GW_MT_UNMOVABLE, GW_MT_RECLAIMABLE, GW_MT_HIGHATOMIC, GW_MT_CMA, GW_MT_ISOLATE};
@@ -195,7 +204,8 @@ static enum gw_migratetype pick_type(const struct block_signs *signs, uint64_t l
 	return GW_MT_MOVABLE;
 }
 
-int gw_infer_pageblocks(const struct gw_snapshot *snap, unsigned zone, struct gw_machine *m,
+int
+gw_infer_pageblocks(const struct gw_snapshot *snap, unsigned zone, struct gw_machine *m,
 	struct gw_twin_notes *notes)
 {
 	const struct gw_zone_snapshot *z = &snap->zones[zone];

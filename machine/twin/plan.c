@@ -4,7 +4,8 @@
  *
  * Steps
  *   N1  build the twin, note what stands where
- *   N2  run the planner zone by zone, as the kernel does, until the count is had
+ *   N2  let the host rest, then run the planner zone by zone, as the kernel does, until the
+ *       count is had
  *   N3  note what is available while per-CPU lists hold what was freed, then drain them
  *   N4  compare, attribute what did not become free, price it
  *   N5  if the answer is no: would dropping clean page cache first change it?
@@ -21,11 +22,13 @@
 
 #include "machine/twin/twin_internal.h"
 
-void gw_plan_request_init(struct gw_plan_request *request)
+void
+gw_plan_request_init(struct gw_plan_request *request)
 {
 	*request = (struct gw_plan_request){
 		.order = GW_DEFAULT_PAGEBLOCK_ORDER,
 		.planner = GW_PLANNER_SCANNERS,
+		.rest_seconds = GW_PLAN_REST_SECONDS,
 		.ns_per_page = GW_PLAN_NS_PER_PAGE,
 		.ns_per_scanned = GW_PLAN_NS_PER_SCANNED,
 	};
@@ -40,12 +43,14 @@ struct planning {
 	gw_pfn_t n_regions;
 };
 
-static uint64_t now(void)
+static uint64_t
+now(void)
 {
 	return gw_bare_ops.clock_ns(NULL);
 }
 
-static uint64_t available(struct gw_machine *m, unsigned order)
+static uint64_t
+available(struct gw_machine *m, unsigned order)
 {
 	uint64_t n = 0;
 
@@ -55,7 +60,8 @@ static uint64_t available(struct gw_machine *m, unsigned order)
 }
 
 /* One byte per aligned region of the order wanted: 1 if every frame of it is free. */
-static uint8_t *free_regions(const struct planning *p)
+static uint8_t *
+free_regions(const struct planning *p)
 {
 	unsigned order = p->plan->request.order;
 	uint8_t *regions = malloc(p->n_regions ? p->n_regions : 1);
@@ -77,7 +83,8 @@ static uint8_t *free_regions(const struct planning *p)
 	return regions;
 }
 
-static int read_blocks(struct planning *p, struct gw_block_contents **out)
+static int
+read_blocks(struct planning *p, struct gw_block_contents **out)
 {
 	p->plan->n_blocks = gw_twin_blocks(p->twin);
 	*out = calloc(p->plan->n_blocks, sizeof(**out));
@@ -88,7 +95,8 @@ static int read_blocks(struct planning *p, struct gw_block_contents **out)
 	return 0;
 }
 
-static int read_zones(struct planning *p, bool before)
+static int
+read_zones(struct planning *p, bool before)
 {
 	struct gw_plan *plan = p->plan;
 	struct gw_zone_info info;
@@ -110,7 +118,8 @@ static int read_zones(struct planning *p, bool before)
 	return 0;
 }
 
-static bool note_stop(void *ctx, struct gw_machine *m, const struct gw_stop_point *at)
+static bool
+note_stop(void *ctx, struct gw_machine *m, const struct gw_stop_point *at)
 {
 	struct planning *p = ctx;
 	struct gw_plan *plan = p->plan;
@@ -133,7 +142,8 @@ static bool note_stop(void *ctx, struct gw_machine *m, const struct gw_stop_poin
 	return false;
 }
 
-static void run_zone(struct planning *p, unsigned z)
+static void
+run_zone(struct planning *p, unsigned z)
 {
 	struct gw_plan *plan = p->plan;
 	const struct gw_plan_request *want = &plan->request;
@@ -175,7 +185,8 @@ static void run_zone(struct planning *p, unsigned z)
 }
 
 /* What a run that ends at each stop point would leave, by prefix sums over the regions. */
-static int price_stops(struct planning *p)
+static int
+price_stops(struct planning *p)
 {
 	struct gw_plan *plan = p->plan;
 	uint8_t *after;
@@ -201,7 +212,8 @@ static int price_stops(struct planning *p)
 }
 
 /* Count the kinds that keep pageblocks from being free. Wholly reserved blocks are nobody's. */
-static void attribute(struct gw_plan *plan)
+static void
+attribute(struct gw_plan *plan)
 {
 	for (gw_pfn_t b = 0; b < plan->n_blocks; b++) {
 		const struct gw_block_contents *c = &plan->after[b];
@@ -227,7 +239,8 @@ static void attribute(struct gw_plan *plan)
 	}
 }
 
-static void add_blockers(struct gw_plan_zone *total, const struct gw_plan_zone *zone)
+static void
+add_blockers(struct gw_plan_zone *total, const struct gw_plan_zone *zone)
 {
 	for (unsigned k = 0; k < GW_KIND_NR; k++) {
 		total->blockers[k].pages += zone->blockers[k].pages;
@@ -236,11 +249,13 @@ static void add_blockers(struct gw_plan_zone *total, const struct gw_plan_zone *
 	}
 }
 
-static void add_notes(struct gw_twin_notes *total, const struct gw_twin_notes *notes)
+static void
+add_notes(struct gw_twin_notes *total, const struct gw_twin_notes *notes)
 {
 	total->noflag += notes->noflag;
 	total->pcp_reported += notes->pcp_reported;
 	total->pcp_placed += notes->pcp_placed;
+	total->pcp_drained += notes->pcp_drained;
 	total->pcp_certain += notes->pcp_certain;
 	total->kernel_inferred += notes->kernel_inferred;
 	total->torn_folios += notes->torn_folios;
@@ -252,7 +267,8 @@ static void add_notes(struct gw_twin_notes *total, const struct gw_twin_notes *n
 		total->pcp_placed ? (unsigned)(total->pcp_certain * 100 / total->pcp_placed) : 100;
 }
 
-static void sum_up(struct gw_plan *plan)
+static void
+sum_up(struct gw_plan *plan)
 {
 	struct gw_plan_zone *total = &plan->total;
 
@@ -288,10 +304,12 @@ static void sum_up(struct gw_plan *plan)
 }
 
 /* N2, N3 */
-static void run(struct planning *p)
+static void
+run(struct planning *p)
 {
 	struct gw_plan *plan = p->plan;
 
+	gw_twin_rest(p->twin);
 	/* With a count, or evacuating, blocks are counted as they come free: nothing may hide. */
 	if (plan->request.count || plan->request.planner == GW_PLANNER_EVACUATE)
 		gw_drain_all_pages(p->m);
@@ -303,7 +321,8 @@ static void run(struct planning *p)
 	gw_drain_all_pages(p->m);
 }
 
-static int run_and_compare(struct planning *p)
+static int
+run_and_compare(struct planning *p)
 {
 	struct gw_plan *plan = p->plan;
 	uint64_t start;
@@ -328,8 +347,8 @@ static int run_and_compare(struct planning *p)
 	return ret;
 }
 
-static int check_request(
-	const struct gw_snapshot *snap, const struct gw_plan_request *r, struct gw_error *err)
+static int
+check_request(const struct gw_snapshot *snap, const struct gw_plan_request *r, struct gw_error *err)
 {
 	if (r->order >= snap->n_orders) {
 		snprintf(err->text, sizeof(err->text),
@@ -345,8 +364,13 @@ static int check_request(
 	return 0;
 }
 
-static int make(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error *err)
+static int
+make(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error *err)
 {
+	const struct gw_twin_options options = {
+		.reclaim_clean = plan->request.reclaim_clean,
+		.rest_seconds = plan->request.rest_seconds,
+	};
 	struct planning p = {.plan = plan};
 	uint64_t start = now();
 	int ret;
@@ -357,7 +381,7 @@ static int make(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error 
 	plan->stops = calloc(GW_PLAN_STOPS_MAX, sizeof(*plan->stops));
 	if (!plan->zones || !plan->stops)
 		return -ENOMEM;
-	ret = gw_twin_create(snap, plan->request.reclaim_clean, &p.twin, err); /* N1 */
+	ret = gw_twin_create(snap, &options, &p.twin, err); /* N1 */
 	if (ret)
 		return ret;
 	p.m = gw_twin_machine(p.twin);
@@ -377,7 +401,8 @@ static int make(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error 
 	return 0;
 }
 
-static uint64_t count_reclaimable(const struct gw_snapshot *snap)
+static uint64_t
+count_reclaimable(const struct gw_snapshot *snap)
 {
 	uint64_t n = 0;
 
@@ -387,7 +412,8 @@ static uint64_t count_reclaimable(const struct gw_snapshot *snap)
 }
 
 /* N5: the same request on the same host with clean page cache dropped. */
-static int try_dropping(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error *err)
+static int
+try_dropping(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error *err)
 {
 	struct gw_plan second = {.request = plan->request};
 	int ret;
@@ -402,8 +428,9 @@ static int try_dropping(struct gw_snapshot *snap, struct gw_plan *plan, struct g
 	return ret;
 }
 
-int gw_plan_make(struct gw_snapshot *snap, const struct gw_plan_request *request,
-	struct gw_plan *out, struct gw_error *err)
+int
+gw_plan_make(struct gw_snapshot *snap, const struct gw_plan_request *request, struct gw_plan *out,
+	struct gw_error *err)
 {
 	struct gw_plan plan = {.request = *request};
 	struct gw_error ignored;
@@ -426,7 +453,8 @@ int gw_plan_make(struct gw_snapshot *snap, const struct gw_plan_request *request
 	return 0;
 }
 
-void gw_plan_free(struct gw_plan *plan)
+void
+gw_plan_free(struct gw_plan *plan)
 {
 	free(plan->zones);
 	free(plan->stops);
