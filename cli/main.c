@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - the godwit command: find the verb, run it, see that its output arrived.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static const struct cli_verb verbs[] = {
+	{"apply", "compact this host, and compare with the plan", cli_apply},
+	{"frag", "how fragmented memory is: free blocks, indices, a picture", cli_frag},
+	{"plan", "what compaction would give, what it costs, what stands in the way", cli_plan},
+	{"snapshot", "record this host's memory map as one file", cli_snapshot},
+};
+
+static const struct cli_verb *
+find_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	}
+	return NULL;
+}
+
+static int
+usage(void)
+{
+	printf("godwit: what this host's memory could still give, and at what price\n\n"
+	       "usage: godwit VERB [OPTION]...\n\n");
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		printf("  %-9s %s\n", verbs[i].name, verbs[i].summary);
+	printf("\n"
+	       "  godwit VERB --help    what a verb does, with examples\n"
+	       "  godwit --version      the version\n\n"
+	       "Exit status: 0 done, 1 the answer is no, 2 bad usage or input, 3 not permitted.\n");
+	return CLI_DONE;
+}
+
+/* A closed stdin, stdout or stderr would give its number to the next file that is opened. */
+static void
+fill_standard_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) == -1 && errno == EBADF && open("/dev/null", O_RDONLY) == -1)
+			_exit(CLI_BAD);
+	}
+}
+
+/* The report is worth nothing if it did not arrive; a reader that has seen enough is no error. */
+static int
+finish_output(int status)
+{
+	bool failed = ferror(stdout) != 0;
+
+	errno = 0;
+	if (fclose(stdout) != 0)
+		failed = true;
+	if (!failed || errno == EPIPE)
+		return status;
+	return cli_fail("standard output: %s", errno ? strerror(errno) : "write error");
+}
+
+static int
+dispatch(int argc, char **argv)
+{
+	const struct cli_verb *verb;
+
+	if (argc < 2)
+		return cli_fail("no verb given; try 'godwit --help'");
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+		(strcmp(argv[1], "help") == 0 && argc == 2))
+		return usage();
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("godwit %s\n", GODWIT_VERSION);
+		return CLI_DONE;
+	}
+	if (strcmp(argv[1], "help") == 0 && argc == 3 && (verb = find_verb(argv[2])) != NULL) {
+		char help[] = "--help", *words[] = {argv[2], help, NULL};
+
+		return verb->run(2, words);
+	}
+	verb = find_verb(argv[1]);
+	if (!verb)
+		return cli_fail("there is no verb '%s'; try 'godwit --help'", argv[1]);
+	return verb->run(argc - 1, argv + 1);
+}
+
+int
+main(int argc, char **argv)
+{
+	fill_standard_streams();
+	signal(SIGPIPE, SIG_IGN); /* a write then fails with EPIPE */
+	setlocale(LC_CTYPE, "");
+	return finish_output(dispatch(argc, argv));
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * plan.c - `godwit plan`: what compaction would give.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cli.h"
+#include "godwit/plan.h"
+
+#define STRING_(x) #x
+#define STRING(x)  STRING_(x)
+
+static const char help[] =
+	"usage: godwit plan [OPTION]...\n"
+	"\n"
+	"What compaction would give on this host, what it would cost and what stands in\n"
+	"the way. Nothing on the host is changed. The status is 1 if --count blocks\n"
+	"cannot be had.\n"
+	"\n"
+	"  --snapshot FILE     plan for this recording, not for the live host\n"
+	"  --order N           blocks of 2^N pages (default: huge pages, 9 on x86-64)\n"
+	"  --count N           how many are wanted (default: as many as can be had)\n"
+	"  --planner NAME      scanners: as Linux does it (default);\n"
+	"                      evacuate: the cheapest pageblocks first\n"
+	"  --reclaim NAME      none (default), or clean: drop clean page cache first\n"
+	"  --stop-at FRAME     a run that ends where the migration scanner reaches it\n"
+	"  --ns-per-page N     cost of moving a page in ns (default: " STRING(
+		GW_PLAN_NS_PER_PAGE) ", measured)\n"
+				     "  --html FILE         also write one page with zoomable "
+				     "maps\n"
+				     "  --width N           columns for the picture (default: the "
+				     "terminal's)\n"
+				     "  --json              one JSON object (schema godwit.plan)\n"
+				     "  --color WHEN        auto, always or never\n"
+				     "  --help              this text\n"
+				     "\n"
+				     "Examples:\n"
+				     "  sudo godwit plan --count 2000\n"
+				     "  godwit plan --snapshot data/anon-settled.before.tar.zst "
+				     "--html plan.html\n"
+				     "  godwit plan --snapshot host.tar.zst --planner evacuate "
+				     "--count 500 --json\n";
+
+enum { OPT_COUNT = CLI_OPT_VERB, OPT_PLANNER, OPT_RECLAIM, OPT_STOP_AT, OPT_NS_PER_PAGE, OPT_HTML };
+
+static const struct option options[] = {
+	CLI_COMMON_OPTIONS,
+	{"snapshot", required_argument, NULL, CLI_OPT_SNAPSHOT},
+	{"width", required_argument, NULL, CLI_OPT_WIDTH},
+	{"order", required_argument, NULL, CLI_OPT_ORDER},
+	{"count", required_argument, NULL, OPT_COUNT},
+	{"planner", required_argument, NULL, OPT_PLANNER},
+	{"reclaim", required_argument, NULL, OPT_RECLAIM},
+	{"stop-at", required_argument, NULL, OPT_STOP_AT},
+	{"ns-per-page", required_argument, NULL, OPT_NS_PER_PAGE},
+	{"html", required_argument, NULL, OPT_HTML},
+	{NULL, 0, NULL, 0},
+};
+
+struct arguments {
+	struct cli_common common;
+	struct gw_plan_request request;
+	const char *html;
+};
+
+static int
+take_option(struct arguments *a, int option, const char *value)
+{
+	static const char *const planners[] = {"scanners", "evacuate", NULL};
+	static const char *const reclaims[] = {"none", "clean", NULL};
+	uint64_t n = 0;
+	int status = 0, choice;
+
+	switch (option) {
+	case OPT_COUNT:
+		return cli_number("--count", value, 0, GW_PFN_MAX, &a->request.count);
+	case OPT_PLANNER:
+		choice = cli_choice("--planner", value, planners);
+		a->request.planner = choice == 1 ? GW_PLANNER_EVACUATE : GW_PLANNER_SCANNERS;
+		return choice < 0 ? CLI_BAD : 0;
+	case OPT_RECLAIM:
+		choice = cli_choice("--reclaim", value, reclaims);
+		a->request.reclaim_clean = choice == 1;
+		return choice < 0 ? CLI_BAD : 0;
+	case OPT_STOP_AT:
+		status = cli_number("--stop-at", value, 1, GW_PFN_MAX, &n);
+		a->request.stop_at = (gw_pfn_t)n;
+		return status;
+	case OPT_NS_PER_PAGE:
+		return cli_number("--ns-per-page", value, 1, 1000000000, &a->request.ns_per_page);
+	default:
+		if (!value[0])
+			return cli_fail("--html: the file's name is empty");
+		a->html = value;
+		return 0;
+	}
+}
+
+static int
+parse(int argc, char **argv, struct arguments *a, int *status)
+{
+	int option;
+
+	while ((option = cli_next_option(argc, argv, options, &a->common, status)) >= 0) {
+		*status = take_option(a, option, optarg);
+		if (*status)
+			return -1;
+	}
+	if (option == -2)
+		return -1;
+	*status = cli_no_operands(argc, argv);
+	if (!*status && a->request.stop_at && a->request.planner == GW_PLANNER_EVACUATE)
+		*status = cli_fail("--stop-at needs the migration scanner: not with evacuate");
+	return *status ? -1 : 0;
+}
+
+static int
+write_html(const char *path, const struct gw_snapshot *snap, const struct gw_plan *plan)
+{
+	struct cli_file file;
+	int status = cli_file_open(&file, path);
+
+	if (status)
+		return status;
+	if (gw_html_plan(file.out, snap, plan) != 0) {
+		cli_file_abandon(&file);
+		return cli_fail("%s: %s", path, strerror(ENOMEM));
+	}
+	return cli_file_commit(&file);
+}
+
+static int
+report(const struct arguments *a, const struct gw_snapshot *snap, const struct gw_plan *plan)
+{
+	struct gw_report r;
+
+	if (a->html) {
+		int status = write_html(a->html, snap, plan);
+
+		if (status)
+			return status;
+	}
+	if (a->common.json) {
+		if (gw_json_plan(stdout, snap, plan) != 0)
+			return cli_fail("%s", strerror(ENOMEM));
+	} else {
+		cli_report_init(&r, &a->common);
+		gw_report_plan(&r, snap, plan);
+	}
+	return plan->request.count == 0 || plan->enough ? CLI_DONE : CLI_NO;
+}
+
+static int
+make_plan(struct arguments *a, struct gw_snapshot *snap, uint64_t load_ns)
+{
+	struct gw_error err = {""};
+	struct gw_plan plan;
+	int status;
+
+	if (a->request.stop_at >= snap->n_frames)
+		return cli_fail("--stop-at: 0x%x is beyond the last frame, 0x%x",
+			a->request.stop_at, snap->n_frames - 1);
+	if (gw_plan_make(snap, &a->request, &plan, &err) != 0)
+		return cli_fail("%s", err.text[0] ? err.text : strerror(ENOMEM));
+	plan.load_ns = load_ns;
+	status = report(a, snap, &plan);
+	gw_plan_free(&plan);
+	return status;
+}
+
+int
+cli_plan(int argc, char **argv)
+{
+	struct arguments a = {.common = {.verb = "plan", .help = help, .order = -1}};
+	struct gw_snapshot snap = {0};
+	uint64_t start = cli_now_ns();
+	int status;
+
+	gw_plan_request_init(&a.request);
+	if (parse(argc, argv, &a, &status) != 0)
+		return status;
+	status = cli_load(&a.common, &snap, &a.request.order);
+	if (status)
+		return status;
+	status = make_plan(&a, &snap, cli_now_ns() - start);
+	gw_snapshot_free(&snap);
+	return status;
+}
