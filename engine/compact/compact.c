@@ -30,12 +30,14 @@ static const char *const result_names[] = {
 	[GW_COMPACT_SUCCESS] = "success",
 };
 
-const char *gw_compact_result_name(enum gw_compact_result result)
+const char *
+gw_compact_result_name(enum gw_compact_result result)
 {
 	return result_names[result];
 }
 
-void gw_compact_run_init(
+void
+gw_compact_run_init(
 	struct gw_compact_run *run, struct gw_zone *zone, const struct gw_compact_request *request)
 {
 	*run = (struct gw_compact_run){
@@ -51,7 +53,8 @@ void gw_compact_run_init(
 
 /* ---- targets for migration ---- */
 
-static void tell_stop_point(struct gw_compact_run *run, gw_pfn_t src, unsigned order)
+static void
+tell_stop_point(struct gw_compact_run *run, gw_pfn_t src, unsigned order)
 {
 	const struct gw_compact_request *request = run->request;
 	struct gw_stop_point at = {
@@ -65,8 +68,8 @@ static void tell_stop_point(struct gw_compact_run *run, gw_pfn_t src, unsigned o
 		run->stopped = true;
 }
 
-static int get_new_page(
-	void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+static int
+get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
 {
 	struct gw_compact_run *run = ctx;
 	uint64_t n = (uint64_t)1 << order;
@@ -89,7 +92,8 @@ static int get_new_page(
 	return 0;
 }
 
-static void put_new_page(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned order)
+static void
+put_new_page(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned order)
 {
 	struct gw_compact_run *run = ctx;
 
@@ -99,7 +103,8 @@ static void put_new_page(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned
 }
 
 /* Move what is isolated. False: the run ends here. *failed: some pages stayed. */
-static bool move_batch(struct gw_compact_run *run, bool *failed)
+static bool
+move_batch(struct gw_compact_run *run, bool *failed)
 {
 	const struct gw_migrate_target target = {get_new_page, put_new_page, run};
 	int err = gw_migrate_pages(run->m, &run->sources, &target, run->request->mode,
@@ -115,12 +120,14 @@ static bool move_batch(struct gw_compact_run *run, bool *failed)
 
 /* ---- positions ---- */
 
-static gw_pfn_t last_pageblock(const struct gw_zone *zone)
+static gw_pfn_t
+last_pageblock(const struct gw_zone *zone)
 {
 	return gw_pageblock_start(zone->machine, zone->end - 1);
 }
 
-static void start_positions(struct gw_compact_run *run)
+static void
+start_positions(struct gw_compact_run *run)
 {
 	struct gw_zone *zone = run->zone;
 	struct gw_compact_state *state = &zone->compact;
@@ -144,7 +151,8 @@ static void start_positions(struct gw_compact_run *run)
 }
 
 /* The scanners met: the next run starts anew. */
-static void reset_positions(struct gw_compact_run *run)
+static void
+reset_positions(struct gw_compact_run *run)
 {
 	struct gw_zone *zone = run->zone;
 
@@ -157,7 +165,8 @@ static void reset_positions(struct gw_compact_run *run)
 }
 
 /* The first pageblock with a page to move, or the last with a block to fill. */
-static bool pageblock_usable(const struct gw_zone *zone, gw_pfn_t start, bool as_source)
+static bool
+pageblock_usable(const struct gw_zone *zone, gw_pfn_t start, bool as_source)
 {
 	const struct gw_machine *m = zone->machine;
 	gw_pfn_t end = start + gw_pageblock_frames(m);
@@ -182,7 +191,8 @@ static bool pageblock_usable(const struct gw_zone *zone, gw_pfn_t start, bool as
 	return false;
 }
 
-static void reset_skip(struct gw_zone *zone)
+static void
+reset_skip(struct gw_zone *zone)
 {
 	struct gw_machine *m = zone->machine;
 	gw_pfn_t frames = gw_pageblock_frames(m);
@@ -205,7 +215,8 @@ static void reset_skip(struct gw_zone *zone)
 	gw_spin_unlock(&zone->lock);
 }
 
-void gw_compact_reset_skip(struct gw_machine *m, unsigned zone)
+void
+gw_compact_reset_skip(struct gw_machine *m, unsigned zone)
 {
 	if (zone < m->n_zones)
 		reset_skip(&m->zones[zone]);
@@ -213,7 +224,8 @@ void gw_compact_reset_skip(struct gw_machine *m, unsigned zone)
 
 /* ---- when to begin and when to end ---- */
 
-static uint64_t available(struct gw_zone *zone, unsigned order)
+static uint64_t
+available(struct gw_zone *zone, unsigned order)
 {
 	uint64_t n = 0;
 
@@ -224,13 +236,15 @@ static uint64_t available(struct gw_zone *zone, unsigned order)
 	return n;
 }
 
-uint64_t gw_zone_available(struct gw_machine *m, unsigned zone, unsigned order)
+uint64_t
+gw_zone_available(struct gw_machine *m, unsigned zone, unsigned order)
 {
 	return zone < m->n_zones ? available(&m->zones[zone], order) : 0;
 }
 
 /* Could an allocation of `type` be served now, if need be by claiming a foreign pageblock? */
-static bool block_fits(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
+static bool
+block_fits(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
 {
 	const struct gw_machine *m = zone->machine;
 	bool fits = false;
@@ -249,7 +263,8 @@ static bool block_fits(struct gw_zone *zone, unsigned order, enum gw_migratetype
 	return fits;
 }
 
-static bool goal_reached(const struct gw_compact_run *run)
+static bool
+goal_reached(const struct gw_compact_run *run)
 {
 	const struct gw_compact_request *request = run->request;
 	unsigned order = (unsigned)request->order;
@@ -259,7 +274,8 @@ static bool goal_reached(const struct gw_compact_run *run)
 	return available(run->zone, order) >= (request->count ? request->count : 1);
 }
 
-static enum gw_compact_result finished(struct gw_compact_run *run)
+static enum gw_compact_result
+finished(struct gw_compact_run *run)
 {
 	if (gw_scanners_met(run)) {
 		reset_positions(run);
@@ -278,7 +294,8 @@ static enum gw_compact_result finished(struct gw_compact_run *run)
  * An allocation's run asks whether compaction is the cure (D17, D18); a planner's, which has no
  * reclaim to turn to, only whether there is room. Whole zones are compacted regardless.
  */
-static enum gw_compact_result may_start(const struct gw_compact_run *run)
+static enum gw_compact_result
+may_start(const struct gw_compact_run *run)
 {
 	const struct gw_compact_request *request = run->request;
 
@@ -294,7 +311,8 @@ static enum gw_compact_result may_start(const struct gw_compact_run *run)
 
 /* Skip hints are forgotten after a full cycle, and before the first try after the longest deferral.
  */
-static void refresh_hints(const struct gw_compact_run *run)
+static void
+refresh_hints(const struct gw_compact_run *run)
 {
 	struct gw_zone *zone = run->zone;
 	bool flush;
@@ -314,7 +332,8 @@ static void refresh_hints(const struct gw_compact_run *run)
  * The migration scanner has left the last aligned block of the wanted order that it moved pages
  * out of: freed frames on this CPU's lists merge only now (D21).
  */
-static void drain_if_left(struct gw_compact_run *run, gw_pfn_t *moved_from)
+static void
+drain_if_left(struct gw_compact_run *run, gw_pfn_t *moved_from)
 {
 	gw_pfn_t current;
 
@@ -329,7 +348,8 @@ static void drain_if_left(struct gw_compact_run *run, gw_pfn_t *moved_from)
 }
 
 /* One batch. False: the run ends, CONTENDED. */
-static bool step(struct gw_compact_run *run, gw_pfn_t *moved_from)
+static bool
+step(struct gw_compact_run *run, gw_pfn_t *moved_from)
 {
 	struct gw_machine *m = run->m;
 	bool failed;
@@ -364,7 +384,8 @@ static bool step(struct gw_compact_run *run, gw_pfn_t *moved_from)
 	return true;
 }
 
-static enum gw_compact_result run_scanners(struct gw_compact_run *run)
+static enum gw_compact_result
+run_scanners(struct gw_compact_run *run)
 {
 	enum gw_compact_result result = may_start(run);
 	struct gw_compact_state *state = &run->zone->compact;
@@ -392,8 +413,9 @@ static enum gw_compact_result run_scanners(struct gw_compact_run *run)
 	return result;
 }
 
-enum gw_compact_result gw_compact_zone(struct gw_machine *m, unsigned zone,
-	const struct gw_compact_request *request, struct gw_compact_stats *stats)
+enum gw_compact_result
+gw_compact_zone(struct gw_machine *m, unsigned zone, const struct gw_compact_request *request,
+	struct gw_compact_stats *stats)
 {
 	struct gw_compact_run run;
 	enum gw_compact_result result = GW_COMPACT_NOT_SUITABLE_ZONE;

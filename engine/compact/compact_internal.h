@@ -79,14 +79,16 @@ bool gw_is_target_type(const struct gw_machine *m, gw_pfn_t pfn);
 
 /* ---- the rest ---- */
 
-static inline bool gw_scanners_met(const struct gw_compact_run *run)
+static inline bool
+gw_scanners_met(const struct gw_compact_run *run)
 {
 	unsigned shift = run->m->config.pageblock_order;
 
 	return run->free_pfn >> shift <= run->migrate_pfn >> shift;
 }
 
-static inline bool gw_compact_interrupted(void)
+static inline bool
+gw_compact_interrupted(void)
 {
 	const struct gw_task *task = gw_current();
 

@@ -9,7 +9,8 @@
  */
 #include "engine/compact/compact_internal.h"
 
-bool gw_compact_deferred(struct gw_machine *m, unsigned zone, unsigned order)
+bool
+gw_compact_deferred(struct gw_machine *m, unsigned zone, unsigned order)
 {
 	struct gw_compact_state *state = &m->zones[zone].compact;
 	unsigned limit;
@@ -26,7 +27,8 @@ bool gw_compact_deferred(struct gw_machine *m, unsigned zone, unsigned order)
 	return deferred;
 }
 
-void gw_compact_defer(struct gw_machine *m, unsigned zone, unsigned order)
+void
+gw_compact_defer(struct gw_machine *m, unsigned zone, unsigned order)
 {
 	struct gw_compact_state *state = &m->zones[zone].compact;
 
@@ -39,7 +41,8 @@ void gw_compact_defer(struct gw_machine *m, unsigned zone, unsigned order)
 	gw_spin_unlock(&m->zones[zone].lock);
 }
 
-void gw_compact_defer_reset(struct gw_machine *m, unsigned zone, unsigned order, bool success)
+void
+gw_compact_defer_reset(struct gw_machine *m, unsigned zone, unsigned order, bool success)
 {
 	struct gw_compact_state *state = &m->zones[zone].compact;
 
@@ -54,7 +57,8 @@ void gw_compact_defer_reset(struct gw_machine *m, unsigned zone, unsigned order,
 }
 
 /* The longest deferral is over: the hints of before it say little about now. */
-bool gw_compact_restarting(struct gw_machine *m, unsigned zone, unsigned order)
+bool
+gw_compact_restarting(struct gw_machine *m, unsigned zone, unsigned order)
 {
 	struct gw_compact_state *state = &m->zones[zone].compact;
 	bool restarting;

@@ -50,17 +50,20 @@ struct evacuation {
 
 /* ---- counting ---- */
 
-static gw_pfn_t region_start(const struct evacuation *ev, uint32_t region)
+static gw_pfn_t
+region_start(const struct evacuation *ev, uint32_t region)
 {
 	return ev->base + (region << ev->order);
 }
 
-static struct region *region_of(const struct evacuation *ev, gw_pfn_t pfn)
+static struct region *
+region_of(const struct evacuation *ev, gw_pfn_t pfn)
 {
 	return &ev->regions[(pfn - ev->base) >> ev->order];
 }
 
-static void mark(const struct evacuation *ev, gw_pfn_t pfn, gw_pfn_t n, uint16_t cost)
+static void
+mark(const struct evacuation *ev, gw_pfn_t pfn, gw_pfn_t n, uint16_t cost)
 {
 	gw_pfn_t end = pfn + n < ev->run->zone->end ? pfn + n : ev->run->zone->end;
 
@@ -68,7 +71,8 @@ static void mark(const struct evacuation *ev, gw_pfn_t pfn, gw_pfn_t n, uint16_t
 		region_of(ev, pfn)->cost = cost;
 }
 
-static void count_used(const struct evacuation *ev, gw_pfn_t pfn, uint32_t flags)
+static void
+count_used(const struct evacuation *ev, gw_pfn_t pfn, uint32_t flags)
 {
 	const struct gw_machine *m = ev->run->m;
 	struct region *region = region_of(ev, pfn);
@@ -81,7 +85,8 @@ static void count_used(const struct evacuation *ev, gw_pfn_t pfn, uint32_t flags
 		region->cost = (uint16_t)(region->cost + n);
 }
 
-static void count_free(const struct evacuation *ev, gw_pfn_t pfn, uint32_t flags)
+static void
+count_free(const struct evacuation *ev, gw_pfn_t pfn, uint32_t flags)
 {
 	gw_pfn_t n = (gw_pfn_t)1 << gw_flags_order(flags);
 
@@ -91,7 +96,8 @@ static void count_free(const struct evacuation *ev, gw_pfn_t pfn, uint32_t flags
 		region_of(ev, pfn)->room = (uint16_t)(region_of(ev, pfn)->room + n);
 }
 
-static void count_frames(struct evacuation *ev)
+static void
+count_frames(struct evacuation *ev)
 {
 	struct gw_compact_run *run = ev->run;
 	gw_pfn_t pfn = run->zone->start;
@@ -122,7 +128,8 @@ static void count_frames(struct evacuation *ev)
 }
 
 /* Regions that stick out of the zone cannot become free. */
-static void block_edges(const struct evacuation *ev)
+static void
+block_edges(const struct evacuation *ev)
 {
 	const struct gw_zone *zone = ev->run->zone;
 	gw_pfn_t n = (gw_pfn_t)1 << ev->order;
@@ -134,13 +141,15 @@ static void block_edges(const struct evacuation *ev)
 }
 
 /* Where a cost stands among the buckets of the sort. */
-static uint32_t bucket(const struct evacuation *ev, uint16_t cost)
+static uint32_t
+bucket(const struct evacuation *ev, uint16_t cost)
 {
 	return cost == COST_BLOCKED ? (1u << ev->order) + 1 : cost;
 }
 
 /* Counting sort; `starts` has a slot per bucket, zeroed. */
-static void sort_regions(struct evacuation *ev, uint32_t *starts, uint32_t n_buckets)
+static void
+sort_regions(struct evacuation *ev, uint32_t *starts, uint32_t n_buckets)
 {
 	uint32_t sum = 0;
 
@@ -164,14 +173,16 @@ static void sort_regions(struct evacuation *ev, uint32_t *starts, uint32_t n_buc
 
 /* ---- targets ---- */
 
-static bool is_target(const struct evacuation *ev, gw_pfn_t pfn, uint32_t flags, unsigned order)
+static bool
+is_target(const struct evacuation *ev, gw_pfn_t pfn, uint32_t flags, unsigned order)
 {
 	return gw_flags_type(flags) == GW_PAGE_BUDDY && gw_flags_order(flags) >= order &&
 	       gw_flags_order(flags) < ev->order && gw_is_target_type(ev->run->m, pfn);
 }
 
 /* Hold the free block that was seen as `flags`, if it still is there. */
-static bool hold_block(struct evacuation *ev, gw_pfn_t pfn, uint32_t flags)
+static bool
+hold_block(struct evacuation *ev, gw_pfn_t pfn, uint32_t flags)
 {
 	struct gw_compact_run *run = ev->run;
 	gw_pfn_t n = 0;
@@ -187,7 +198,8 @@ static bool hold_block(struct evacuation *ev, gw_pfn_t pfn, uint32_t flags)
 }
 
 /* Take the next free block of `order` or more in the cursor's region, or leave the region. */
-static bool hold_in_region(struct evacuation *ev, struct cursor *c, unsigned order)
+static bool
+hold_in_region(struct evacuation *ev, struct cursor *c, unsigned order)
 {
 	struct gw_compact_run *run = ev->run;
 	struct gw_zone *zone = run->zone;
@@ -218,7 +230,8 @@ static bool hold_in_region(struct evacuation *ev, struct cursor *c, unsigned ord
 }
 
 /* Hold a free block of at least `order` from the dear end. */
-static bool hold_more(struct evacuation *ev, unsigned order)
+static bool
+hold_more(struct evacuation *ev, unsigned order)
 {
 	struct cursor *c = &ev->cursors[order];
 
@@ -228,8 +241,8 @@ static bool hold_more(struct evacuation *ev, unsigned order)
 	return false;
 }
 
-static int get_new_page(
-	void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+static int
+get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
 {
 	struct evacuation *ev = ctx;
 
@@ -242,7 +255,8 @@ static int get_new_page(
 	return -ENOMEM;
 }
 
-static void put_new_page(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned order)
+static void
+put_new_page(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned order)
 {
 	struct evacuation *ev = ctx;
 
@@ -253,7 +267,8 @@ static void put_new_page(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned
 /* ---- sources ---- */
 
 /* Isolate all pages of a region, large ones first: they are the ones that may find no target. */
-static bool isolate_region(struct gw_compact_run *run, gw_pfn_t start, gw_pfn_t end)
+static bool
+isolate_region(struct gw_compact_run *run, gw_pfn_t start, gw_pfn_t end)
 {
 	struct gw_page_list small;
 	gw_pfn_t pfn = start;
@@ -280,7 +295,8 @@ static bool isolate_region(struct gw_compact_run *run, gw_pfn_t start, gw_pfn_t 
 }
 
 /* Does one free block cover the region? */
-static bool is_free(const struct evacuation *ev, gw_pfn_t start)
+static bool
+is_free(const struct evacuation *ev, gw_pfn_t start)
 {
 	const struct gw_machine *m = ev->run->m;
 
@@ -293,7 +309,8 @@ static bool is_free(const struct evacuation *ev, gw_pfn_t start)
 	return false;
 }
 
-static void empty_region(struct evacuation *ev, gw_pfn_t start)
+static void
+empty_region(struct evacuation *ev, gw_pfn_t start)
 {
 	struct gw_compact_run *run = ev->run;
 	const struct gw_migrate_target target = {get_new_page, put_new_page, ev};
@@ -313,7 +330,8 @@ static void empty_region(struct evacuation *ev, gw_pfn_t start)
 		run->stats.blocks_freed++;
 }
 
-static bool goal_reached(const struct evacuation *ev)
+static bool
+goal_reached(const struct evacuation *ev)
 {
 	const struct gw_compact_request *request = ev->run->request;
 	struct gw_zone *zone = ev->run->zone;
@@ -324,7 +342,8 @@ static bool goal_reached(const struct evacuation *ev)
 	       (request->count ? request->count : 1);
 }
 
-static enum gw_compact_result run_regions(struct evacuation *ev)
+static enum gw_compact_result
+run_regions(struct evacuation *ev)
 {
 	struct gw_compact_run *run = ev->run;
 
@@ -347,12 +366,14 @@ static enum gw_compact_result run_regions(struct evacuation *ev)
 
 /* ---- the run ---- */
 
-static void *table(const struct gw_machine *m, size_t n, size_t size)
+static void *
+table(const struct gw_machine *m, size_t n, size_t size)
 {
 	return n <= SIZE_MAX / size ? m->ops->alloc(m->ctx, n * size) : NULL;
 }
 
-static enum gw_compact_result plan_and_run(struct evacuation *ev)
+static enum gw_compact_result
+plan_and_run(struct evacuation *ev)
 {
 	struct gw_machine *m = ev->run->m;
 	uint32_t n_buckets = (1u << ev->order) + 2;
@@ -379,7 +400,8 @@ static enum gw_compact_result plan_and_run(struct evacuation *ev)
 	return result;
 }
 
-enum gw_compact_result gw_evacuate(struct gw_compact_run *run)
+enum gw_compact_result
+gw_evacuate(struct gw_compact_run *run)
 {
 	const struct gw_zone *zone = run->zone;
 	int order = run->request->order;

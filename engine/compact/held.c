@@ -9,7 +9,8 @@
  */
 #include "engine/compact/compact_internal.h"
 
-static void hold(struct gw_compact_run *run, gw_pfn_t pfn, unsigned order, bool front)
+static void
+hold(struct gw_compact_run *run, gw_pfn_t pfn, unsigned order, bool front)
 {
 	gw_u32_store_relaxed(&gw_page(run->m, pfn)->flags, gw_flags_make(GW_PAGE_USED, order));
 	if (front)
@@ -19,7 +20,8 @@ static void hold(struct gw_compact_run *run, gw_pfn_t pfn, unsigned order, bool 
 	run->n_held += (uint64_t)1 << order;
 }
 
-gw_pfn_t gw_hold_free_block(struct gw_compact_run *run, gw_pfn_t pfn)
+gw_pfn_t
+gw_hold_free_block(struct gw_compact_run *run, gw_pfn_t pfn)
 {
 	unsigned order = gw_flags_order(gw_page_flags(gw_page(run->m, pfn)));
 	gw_pfn_t n = gw_isolate_free_block(run->zone, pfn);
@@ -31,7 +33,8 @@ gw_pfn_t gw_hold_free_block(struct gw_compact_run *run, gw_pfn_t pfn)
 	return n;
 }
 
-bool gw_serve_held(struct gw_compact_run *run, unsigned order, gw_pfn_t *out)
+bool
+gw_serve_held(struct gw_compact_run *run, unsigned order, gw_pfn_t *out)
 {
 	unsigned max = run->m->config.max_order;
 	unsigned o = order;
@@ -52,7 +55,8 @@ bool gw_serve_held(struct gw_compact_run *run, unsigned order, gw_pfn_t *out)
 	return true;
 }
 
-void gw_hold_again(struct gw_compact_run *run, gw_pfn_t pfn, unsigned order)
+void
+gw_hold_again(struct gw_compact_run *run, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_page *page = gw_page(run->m, pfn);
 
@@ -66,7 +70,8 @@ void gw_hold_again(struct gw_compact_run *run, gw_pfn_t pfn, unsigned order)
 	hold(run, pfn, order, true);
 }
 
-gw_pfn_t gw_release_held(struct gw_compact_run *run)
+gw_pfn_t
+gw_release_held(struct gw_compact_run *run)
 {
 	gw_pfn_t highest = 0;
 

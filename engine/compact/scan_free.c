@@ -12,14 +12,16 @@
  */
 #include "engine/compact/compact_internal.h"
 
-bool gw_is_target_type(const struct gw_machine *m, gw_pfn_t pfn)
+bool
+gw_is_target_type(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	enum gw_migratetype type = gw_pageblock_type(m, pfn);
 
 	return type == GW_MT_MOVABLE || type == GW_MT_CMA;
 }
 
-static bool is_target(const struct gw_compact_run *run, gw_pfn_t start)
+static bool
+is_target(const struct gw_compact_run *run, gw_pfn_t start)
 {
 	const struct gw_compact_request *request = run->request;
 	struct gw_machine *m = run->m;
@@ -36,7 +38,8 @@ static bool is_target(const struct gw_compact_run *run, gw_pfn_t start)
 	return (request->direct && request->whole_zone) || gw_is_target_type(m, start);
 }
 
-static bool lock_zone(struct gw_compact_run *run)
+static bool
+lock_zone(struct gw_compact_run *run)
 {
 	if (run->request->mode != GW_MIGRATE_ASYNC) {
 		gw_spin_lock(&run->zone->lock);
@@ -52,8 +55,8 @@ static bool lock_zone(struct gw_compact_run *run)
  * Hold free blocks of [*pos, end), looking at every stride-th frame. *pos is where the scan ended:
  * end, or below it with enough held, or with none to be had now. Returns the frames held.
  */
-static gw_pfn_t hold_from_block(
-	struct gw_compact_run *run, gw_pfn_t *pos, gw_pfn_t end, unsigned stride)
+static gw_pfn_t
+hold_from_block(struct gw_compact_run *run, gw_pfn_t *pos, gw_pfn_t end, unsigned stride)
 {
 	struct gw_machine *m = run->m;
 	gw_pfn_t pfn = *pos, taken = 0;
@@ -97,7 +100,8 @@ static gw_pfn_t hold_from_block(
 }
 
 /* The whole pageblock was looked at: the next run need not, unless memory is freed there. */
-static void mark_scanned(struct gw_compact_run *run, gw_pfn_t start)
+static void
+mark_scanned(struct gw_compact_run *run, gw_pfn_t start)
 {
 	struct gw_zone *zone = run->zone;
 	gw_pfn_t next = start - gw_pageblock_frames(run->m);
@@ -109,7 +113,8 @@ static void mark_scanned(struct gw_compact_run *run, gw_pfn_t start)
 	gw_spin_unlock(&zone->lock);
 }
 
-void gw_scan_free(struct gw_compact_run *run)
+void
+gw_scan_free(struct gw_compact_run *run)
 {
 	struct gw_machine *m = run->m;
 	gw_pfn_t frames = gw_pageblock_frames(m);

@@ -13,7 +13,8 @@
  */
 #include "engine/compact/compact_internal.h"
 
-static bool too_many_isolated(const struct gw_compact_run *run)
+static bool
+too_many_isolated(const struct gw_compact_run *run)
 {
 	struct gw_node *node = &run->m->nodes[run->zone->node];
 	uint64_t inactive = gw_u64_load_relaxed(&node->lru_frames[GW_LRU_INACTIVE_ANON]) +
@@ -31,7 +32,8 @@ static bool too_many_isolated(const struct gw_compact_run *run)
 	return isolated > (inactive + active) / 2;
 }
 
-bool gw_isolation_allowed(const struct gw_compact_run *run)
+bool
+gw_isolation_allowed(const struct gw_compact_run *run)
 {
 	while (too_many_isolated(run)) {
 		if (run->request->mode == GW_MIGRATE_ASYNC || gw_compact_interrupted())
@@ -41,8 +43,8 @@ bool gw_isolation_allowed(const struct gw_compact_run *run)
 	return true;
 }
 
-bool gw_is_source(
-	const struct gw_compact_run *run, gw_pfn_t pfn, uint32_t flags, unsigned order_limit)
+bool
+gw_is_source(const struct gw_compact_run *run, gw_pfn_t pfn, uint32_t flags, unsigned order_limit)
 {
 	if (gw_flags_order(flags) >= order_limit || flags & GW_PG_ISOLATED)
 		return false;
@@ -52,7 +54,8 @@ bool gw_is_source(
 }
 
 /* Pages of this order and above are left alone: moving them gains nothing (FACTS 2.1). */
-static unsigned source_order_limit(const struct gw_compact_run *run)
+static unsigned
+source_order_limit(const struct gw_compact_run *run)
 {
 	unsigned pageblock = run->m->config.pageblock_order;
 	int order = run->request->order;
@@ -61,7 +64,8 @@ static unsigned source_order_limit(const struct gw_compact_run *run)
 }
 
 /* The frames from pfn to the end of the free block that it stands inside of, at least 1. */
-static gw_pfn_t free_rest(const struct gw_machine *m, gw_pfn_t pfn)
+static gw_pfn_t
+free_rest(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	for (unsigned o = m->config.pageblock_order + 1; o <= m->config.max_order; o++) {
 		gw_pfn_t head = pfn & ~(((gw_pfn_t)1 << o) - 1);
@@ -74,7 +78,8 @@ static gw_pfn_t free_rest(const struct gw_machine *m, gw_pfn_t pfn)
 }
 
 /* The first boundary of the wanted order above pfn: an async direct run thinks in such blocks. */
-static gw_pfn_t next_boundary(const struct gw_compact_run *run, gw_pfn_t pfn)
+static gw_pfn_t
+next_boundary(const struct gw_compact_run *run, gw_pfn_t pfn)
 {
 	gw_pfn_t n = (gw_pfn_t)1 << run->request->order;
 
@@ -90,7 +95,8 @@ struct block_scan {
 };
 
 /* A frame at scan->pfn that does not move, `n` long. */
-static void pass_over(struct gw_compact_run *run, struct block_scan *scan, gw_pfn_t n)
+static void
+pass_over(struct gw_compact_run *run, struct block_scan *scan, gw_pfn_t n)
 {
 	scan->pfn += n;
 	if (scan->boundary == GW_PFN_NONE)
@@ -107,7 +113,8 @@ static void pass_over(struct gw_compact_run *run, struct block_scan *scan, gw_pf
 	scan->boundary = next_boundary(run, scan->pfn);
 }
 
-static void try_page(struct gw_compact_run *run, struct block_scan *scan, uint32_t flags)
+static void
+try_page(struct gw_compact_run *run, struct block_scan *scan, uint32_t flags)
 {
 	gw_pfn_t n = (gw_pfn_t)1 << gw_flags_order(flags);
 
@@ -124,7 +131,8 @@ static void try_page(struct gw_compact_run *run, struct block_scan *scan, uint32
 	scan->pfn += n;
 }
 
-static void look_at_frame(struct gw_compact_run *run, struct block_scan *scan)
+static void
+look_at_frame(struct gw_compact_run *run, struct block_scan *scan)
 {
 	uint32_t flags = gw_page_flags(gw_page(run->m, scan->pfn));
 	gw_pfn_t n = 1;
@@ -160,7 +168,8 @@ static void look_at_frame(struct gw_compact_run *run, struct block_scan *scan)
 	pass_over(run, scan, n);
 }
 
-static bool batch_full(const struct gw_compact_run *run, struct block_scan *scan)
+static bool
+batch_full(const struct gw_compact_run *run, struct block_scan *scan)
 {
 	if (scan->taken >= GW_CLUSTER_MAX && !run->rest_of_block)
 		return true;
@@ -173,7 +182,8 @@ static bool batch_full(const struct gw_compact_run *run, struct block_scan *scan
 }
 
 /* Nothing below pfn is worth another look by the runs to come. */
-static void advance_cached(struct gw_compact_run *run, gw_pfn_t pfn)
+static void
+advance_cached(struct gw_compact_run *run, gw_pfn_t pfn)
 {
 	struct gw_compact_state *state = &run->zone->compact;
 
@@ -185,7 +195,8 @@ static void advance_cached(struct gw_compact_run *run, gw_pfn_t pfn)
 	gw_spin_unlock(&run->zone->lock);
 }
 
-static enum gw_scan_end scan_block(struct gw_compact_run *run, gw_pfn_t end)
+static enum gw_scan_end
+scan_block(struct gw_compact_run *run, gw_pfn_t end)
 {
 	const struct gw_compact_request *request = run->request;
 	gw_pfn_t start = gw_pageblock_start(run->m, run->migrate_pfn);
@@ -218,7 +229,8 @@ static enum gw_scan_end scan_block(struct gw_compact_run *run, gw_pfn_t end)
 }
 
 /* May the pageblock that pfn stands in give sources? */
-static bool worth_scanning(struct gw_compact_run *run, gw_pfn_t pfn)
+static bool
+worth_scanning(struct gw_compact_run *run, gw_pfn_t pfn)
 {
 	const struct gw_compact_request *request = run->request;
 	struct gw_machine *m = run->m;
@@ -240,7 +252,8 @@ static bool worth_scanning(struct gw_compact_run *run, gw_pfn_t pfn)
 	       (request->migratetype == GW_MT_MOVABLE && type == GW_MT_CMA);
 }
 
-enum gw_scan_end gw_scan_migrate(struct gw_compact_run *run)
+enum gw_scan_end
+gw_scan_migrate(struct gw_compact_run *run)
 {
 	gw_pfn_t frames = gw_pageblock_frames(run->m);
 	gw_pfn_t stop_at = run->request->stop_at ? run->request->stop_at : GW_PFN_NONE;

@@ -28,19 +28,22 @@ struct slow_alloc {
 	enum gw_compact_result result; /* of the last direct compaction */
 };
 
-static enum gw_migratetype gfp_migratetype(gw_gfp_t gfp)
+static enum gw_migratetype
+gfp_migratetype(gw_gfp_t gfp)
 {
 	if (gfp & GW_GFP_MOVABLE)
 		return GW_MT_MOVABLE;
 	return gfp & GW_GFP_RECLAIMABLE ? GW_MT_RECLAIMABLE : GW_MT_UNMOVABLE;
 }
 
-static int try_free(const struct slow_alloc *a, gw_pfn_t *out)
+static int
+try_free(const struct slow_alloc *a, gw_pfn_t *out)
 {
 	return gw_alloc_from_zonelist(a->m, a->gfp, a->node, a->order, GW_WMARK_MIN, out);
 }
 
-static enum gw_compact_result compact_one_zone(const struct slow_alloc *a, unsigned zone)
+static enum gw_compact_result
+compact_one_zone(const struct slow_alloc *a, unsigned zone)
 {
 	bool full = a->priority == PRIO_SYNC_FULL;
 	const struct gw_compact_request request = {
@@ -57,7 +60,8 @@ static enum gw_compact_result compact_one_zone(const struct slow_alloc *a, unsig
 }
 
 /* Compact the zonelist until a zone can serve the request. The largest result counts (D13). */
-static enum gw_compact_result compact_zonelist(const struct slow_alloc *a)
+static enum gw_compact_result
+compact_zonelist(const struct slow_alloc *a)
 {
 	const struct gw_node *node = &a->m->nodes[a->node];
 	unsigned n = a->gfp & GW_GFP_THISNODE ? node->n_local : node->n_zonelist;
@@ -83,7 +87,8 @@ static enum gw_compact_result compact_zonelist(const struct slow_alloc *a)
 	return result;
 }
 
-static int direct_compact(struct slow_alloc *a, gw_pfn_t *out)
+static int
+direct_compact(struct slow_alloc *a, gw_pfn_t *out)
 {
 	struct gw_task *task = gw_current();
 	struct gw_zone *zone;
@@ -109,12 +114,14 @@ static int direct_compact(struct slow_alloc *a, gw_pfn_t *out)
 	return 0;
 }
 
-static bool costly(const struct slow_alloc *a)
+static bool
+costly(const struct slow_alloc *a)
 {
 	return a->order > GW_COSTLY_ORDER;
 }
 
-static bool may_compact(const struct slow_alloc *a)
+static bool
+may_compact(const struct slow_alloc *a)
 {
 	const gw_gfp_t needed = GW_GFP_DIRECT_RECLAIM | GW_GFP_IO;
 	const struct gw_task *task = gw_current();
@@ -124,7 +131,8 @@ static bool may_compact(const struct slow_alloc *a)
 }
 
 /* After a compaction that did not help: again, and harder? */
-static bool should_retry(struct slow_alloc *a)
+static bool
+should_retry(struct slow_alloc *a)
 {
 	if (a->gfp & GW_GFP_NORETRY || costly(a) || gw_compact_interrupted())
 		return false;
@@ -139,7 +147,8 @@ static bool should_retry(struct slow_alloc *a)
 	return true;
 }
 
-static int alloc_slow(struct slow_alloc *a, gw_pfn_t *out)
+static int
+alloc_slow(struct slow_alloc *a, gw_pfn_t *out)
 {
 	if (!try_free(a, out))
 		return 0;
@@ -161,7 +170,8 @@ static int alloc_slow(struct slow_alloc *a, gw_pfn_t *out)
 	return -ENOMEM;
 }
 
-int gw_alloc_pages(struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order, gw_pfn_t *out)
+int
+gw_alloc_pages(struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order, gw_pfn_t *out)
 {
 	struct slow_alloc a = {.m = m, .gfp = gfp, .node = node, .order = order};
 	int err;

@@ -8,13 +8,15 @@
  */
 #include "engine/compact/compact_internal.h"
 
-static enum gw_wmark wmark_of(unsigned order)
+static enum gw_wmark
+wmark_of(unsigned order)
 {
 	return order > GW_COSTLY_ORDER ? GW_WMARK_LOW : GW_WMARK_MIN;
 }
 
 /* CMA pages may hold the copies: they count as free. */
-bool gw_compact_has_room(const struct gw_zone *zone, unsigned order)
+bool
+gw_compact_has_room(const struct gw_zone *zone, unsigned order)
 {
 	uint64_t gap = (uint64_t)2 << order;
 
@@ -22,7 +24,8 @@ bool gw_compact_has_room(const struct gw_zone *zone, unsigned order)
 		zone, 0, gw_zone_wmark(zone, wmark_of(order)) + gap, GW_GFP_MOVABLE, 0);
 }
 
-static int zone_index(struct gw_zone *zone, unsigned order)
+static int
+zone_index(struct gw_zone *zone, unsigned order)
 {
 	uint64_t blocks[GW_ORDERS_MAX];
 	unsigned n = zone->machine->config.max_order + 1;
@@ -34,7 +37,8 @@ static int zone_index(struct gw_zone *zone, unsigned order)
 	return gw_fragmentation_index(blocks, n, order);
 }
 
-static bool can_allocate(struct gw_zone *zone, unsigned order)
+static bool
+can_allocate(struct gw_zone *zone, unsigned order)
 {
 	bool ok;
 
@@ -45,7 +49,8 @@ static bool can_allocate(struct gw_zone *zone, unsigned order)
 	return ok;
 }
 
-enum gw_compact_result gw_compact_suitable(struct gw_machine *m, unsigned id, int order)
+enum gw_compact_result
+gw_compact_suitable(struct gw_machine *m, unsigned id, int order)
 {
 	struct gw_zone *zone;
 	int index;

@@ -9,7 +9,8 @@
 
 #include "engine/compact/compact_internal.h"
 
-static void compact_zones(struct gw_machine *m, bool all, unsigned node)
+static void
+compact_zones(struct gw_machine *m, bool all, unsigned node)
 {
 	const struct gw_compact_request request = {
 		.order = -1,
@@ -24,12 +25,14 @@ static void compact_zones(struct gw_machine *m, bool all, unsigned node)
 			gw_compact_zone(m, z, &request, NULL);
 }
 
-void gw_compact_all_zones(struct gw_machine *m)
+void
+gw_compact_all_zones(struct gw_machine *m)
 {
 	compact_zones(m, true, 0);
 }
 
-int gw_compact_node(struct gw_machine *m, unsigned node)
+int
+gw_compact_node(struct gw_machine *m, unsigned node)
 {
 	bool present = false;
 
