@@ -369,6 +369,10 @@ step(struct gw_compact_run *run, gw_pfn_t *moved_from)
 		default:
 			break;
 		}
+		if (run->request->stop_at && run->migrate_pfn >= run->request->stop_at) {
+			gw_putback_movable_pages(m, &run->sources);
+			return false;
+		}
 		*moved_from = gw_pageblock_start(m, run->migrate_pfn - 1);
 		if (!move_batch(run, &failed))
 			return false;

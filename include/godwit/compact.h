@@ -50,7 +50,11 @@ struct gw_compact_request {
 	bool whole_zone;  /* start at the zone's ends, not at the cached positions */
 	bool ignore_skip; /* scan pageblocks whose skip bit is set */
 	bool no_fs;	  /* GFP_NOFS: the larger isolation limit (R12) */
-	gw_pfn_t stop_at; /* end before the migration scanner takes a page at or above; 0: no */
+	/*
+	 * End when the migration scanner has reached it, and put the batch that got there back: what is
+	 * left when the kernel gives up in the middle of a batch (FACTS 3.7). 0: no.
+	 */
+	gw_pfn_t stop_at;
 	/* A large page had no target; return true to end the run CONTENDED there. May be NULL. */
 	bool (*on_stop_point)(void *ctx, struct gw_machine *m, const struct gw_stop_point *at);
 	void *ctx;

@@ -29,7 +29,7 @@ struct gw_plan_request {
 	enum gw_planner planner;
 	bool reclaim_clean;
 	unsigned rest_seconds; /* from the snapshot to the run (gw_twin_options) */
-	gw_pfn_t stop_at; /* SCANNERS: end where the migration scanner reaches it; 0: full run */
+	gw_pfn_t stop_at;      /* SCANNERS: end there (gw_compact_request); 0: full run */
 	uint64_t ns_per_page, ns_per_scanned;
 };
 

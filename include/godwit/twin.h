@@ -34,7 +34,7 @@ struct gw_twin_notes {
 	unsigned pcp_confidence;  /* percent: pcp_certain of pcp_placed; 100 if none reported */
 	uint64_t kernel_inferred; /* taken to be untyped kernel pages */
 	uint64_t torn_folios;	 /* folios: a head without its tails, or tails without their head */
-	uint64_t torn_blocks;	 /* free blocks moved between orders to agree with buddyinfo */
+	uint64_t torn_blocks;	 /* free blocks, by the frames' flags, that buddyinfo does not confirm */
 	int64_t free_difference; /* BUDDY frames - zoneinfo's free: the snapshot's own skew */
 	uint64_t pageblocks_inferred[GW_MT_NR]; /* blocks */
 };

@@ -3,14 +3,10 @@
  * blocks.c - cutting free frames into the buddy blocks they must have stood in (FACTS 3.1).
  *
  * Idea. kpageflags says which frames are free, not where one free block ends and the next begins.
- * Two free buddies always merge, so a run of free frames has one natural cut: into the largest
- * aligned blocks. buddyinfo, read a moment later, says how many blocks of each order there were;
- * where it has fewer large blocks and more small ones, large blocks are cut until both agree as
- * far as the frames allow. What cannot agree is the snapshot's own skew, and is noted.
+ * Two free buddies always merge, so a run of free frames has one cut: into the largest aligned
+ * blocks. buddyinfo, read a moment later, tells how many blocks of each order there were then:
+ * blocks that it does not confirm were torn by what happened in between, and are counted.
  */
-#include <errno.h>
-#include <string.h>
-
 #include "machine/twin/twin_internal.h"
 
 /* Walk the free runs of a zone; `block` gets each natural block in ascending order. */
@@ -20,7 +16,6 @@ struct block_walk {
 	unsigned max_order;
 	int (*block)(struct block_walk *walk, gw_pfn_t pfn, unsigned order);
 	uint64_t counts[GW_ORDERS_MAX]; /* natural blocks */
-	uint64_t cut[GW_ORDERS_MAX];	/* blocks of this order to be cut in two */
 	struct gw_machine *machine;
 };
 
@@ -70,39 +65,10 @@ count_block(struct block_walk *walk, gw_pfn_t pfn, unsigned order)
 	return 0;
 }
 
-/* Seed a block; while blocks of its order are to be cut, seed its halves instead. */
 static int
 seed_block(struct block_walk *walk, gw_pfn_t pfn, unsigned order)
 {
-	int ret;
-
-	if (walk->cut[order] == 0)
-		return gw_seed_free_block(walk->machine, pfn, order);
-	walk->cut[order]--;
-	ret = seed_block(walk, pfn, order - 1);
-	return ret ? ret : seed_block(walk, pfn + ((gw_pfn_t)1 << (order - 1)), order - 1);
-}
-
-/* How many blocks of each order to cut so that the counts approach buddyinfo's from above. */
-static uint64_t
-plan_cuts(struct block_walk *walk, const uint64_t *reported)
-{
-	uint64_t have[GW_ORDERS_MAX], total = 0;
-
-	memcpy(have, walk->counts, sizeof(have));
-	for (unsigned o = walk->max_order; o > 0; o--) {
-		uint64_t missing = 0; /* frames by which smaller orders fall short */
-		uint64_t excess = have[o] > reported[o] ? have[o] - reported[o] : 0;
-
-		for (unsigned k = 0; k < o; k++)
-			if (reported[k] > have[k])
-				missing += (reported[k] - have[k]) << k;
-		walk->cut[o] = excess < missing >> o ? excess : missing >> o;
-		have[o] -= walk->cut[o];
-		have[o - 1] += 2 * walk->cut[o];
-		total += walk->cut[o];
-	}
-	return total;
+	return gw_seed_free_block(walk->machine, pfn, order);
 }
 
 int
@@ -118,11 +84,12 @@ gw_seed_free_frames(const struct gw_snapshot *snap, unsigned zone, struct gw_mac
 	uint64_t frames = 0;
 
 	walk_blocks(&walk);
-	for (unsigned o = 0; o <= walk.max_order; o++)
+	for (unsigned o = 0; o <= walk.max_order; o++) {
 		frames += walk.counts[o] << o;
+		if (z->has_free_blocks && walk.counts[o] > z->free_blocks[o])
+			notes->torn_blocks += walk.counts[o] - z->free_blocks[o];
+	}
 	notes->free_difference = (int64_t)frames - (int64_t)z->free;
-	if (z->has_free_blocks)
-		notes->torn_blocks = plan_cuts(&walk, z->free_blocks);
 	walk.block = seed_block;
 	return walk_blocks(&walk);
 }

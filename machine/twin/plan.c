@@ -12,7 +12,7 @@
  *
  * A run of the kernel's own may end at a large folio that has no target and cannot be split (FACTS
  * 3.7). The planner splits it and goes on, and notes the place. What such an early end would
- * leave needs no second run: below the migration scanner memory is as after the full run; above
+ * leave needs no second run: below the folio memory is as after the full run; above
  * it as before, since free targets never come from blocks that are free as a whole.
  */
 #include <errno.h>
@@ -201,7 +201,7 @@ price_stops(struct planning *p)
 		n += p->free_before[r];
 	/* Zones run one after the other and both they and the stops ascend. */
 	for (unsigned i = 0, r = 0; i < plan->n_stops; i++) {
-		gw_pfn_t end = plan->stops[i].migrate_pfn >> plan->request.order;
+		gw_pfn_t end = plan->stops[i].page >> plan->request.order;
 
 		for (; r < end && r < p->n_regions; r++)
 			n = n - p->free_before[r] + after[r];
