@@ -7,21 +7,14 @@
  */
 #include "engine/phys/buddy.h"
 
-struct gw_zone *
-gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
-{
-	for (unsigned z = 0; z < m->n_zones; z++)
-		if (pfn >= m->zones[z].start && pfn < m->zones[z].end)
-			return &m->zones[z];
-	return NULL;
-}
-
 uint64_t
 gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
 {
-	const uint64_t marks[] = {zone->wmark_min, zone->wmark_low, zone->wmark_high};
+	uint64_t mark = which == GW_WMARK_MIN	? zone->wmark_min
+			: which == GW_WMARK_LOW ? zone->wmark_low
+						: zone->wmark_high;
 
-	return marks[which] + gw_u64_load_relaxed(&zone->wmark_boost);
+	return mark + gw_u64_load_relaxed(&zone->wmark_boost);
 }
 
 static bool

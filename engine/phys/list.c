@@ -16,21 +16,6 @@ gw_page_list_init(struct gw_page_list *list)
 }
 
 void
-gw_list_push_front(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
-{
-	struct gw_page *page = gw_page(m, pfn);
-
-	page->prev = GW_PFN_NONE;
-	page->next = list->first;
-	if (list->first == GW_PFN_NONE)
-		list->last = pfn;
-	else
-		gw_page(m, list->first)->prev = pfn;
-	list->first = pfn;
-	list->n++;
-}
-
-void
 gw_list_push_back(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
 {
 	struct gw_page *page = gw_page(m, pfn);
@@ -43,32 +28,6 @@ gw_list_push_back(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
 		gw_page(m, list->last)->next = pfn;
 	list->last = pfn;
 	list->n++;
-}
-
-void
-gw_list_remove(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
-{
-	struct gw_page *page = gw_page(m, pfn);
-
-	if (page->prev == GW_PFN_NONE)
-		list->first = page->next;
-	else
-		gw_page(m, page->prev)->next = page->next;
-	if (page->next == GW_PFN_NONE)
-		list->last = page->prev;
-	else
-		gw_page(m, page->next)->prev = page->prev;
-	list->n--;
-}
-
-gw_pfn_t
-gw_list_pop_front(struct gw_machine *m, struct gw_page_list *list)
-{
-	gw_pfn_t pfn = list->first;
-
-	if (pfn != GW_PFN_NONE)
-		gw_list_remove(m, list, pfn);
-	return pfn;
 }
 
 gw_pfn_t

@@ -13,12 +13,6 @@ word(const struct gw_machine *m, gw_pfn_t pfn)
 	return &m->pageblocks[pfn >> m->config.pageblock_order];
 }
 
-enum gw_migratetype
-gw_pageblock_type(const struct gw_machine *m, gw_pfn_t pfn)
-{
-	return (enum gw_migratetype)(gw_u8_load_relaxed(word(m, pfn)) & GW_PB_TYPE);
-}
-
 bool
 gw_pageblock_skip(const struct gw_machine *m, gw_pfn_t pfn)
 {

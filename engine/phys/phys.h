@@ -141,13 +141,58 @@ gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
 }
 
 /* The zone that holds pfn, NULL in a gap. */
-struct gw_zone *gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn);
+static inline struct gw_zone *
+gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	for (unsigned z = 0; z < m->n_zones; z++)
+		if (pfn >= m->zones[z].start && pfn < m->zones[z].end)
+			return &m->zones[z];
+	return NULL;
+}
 
 /* Lists linked through the frames; the caller holds what guards the list. */
-void gw_list_push_front(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn);
+static inline void
+gw_list_push_front(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
+{
+	struct gw_page *page = gw_page(m, pfn);
+
+	page->prev = GW_PFN_NONE;
+	page->next = list->first;
+	if (list->first == GW_PFN_NONE)
+		list->last = pfn;
+	else
+		gw_page(m, list->first)->prev = pfn;
+	list->first = pfn;
+	list->n++;
+}
+
+static inline void
+gw_list_remove(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn)
+{
+	struct gw_page *page = gw_page(m, pfn);
+
+	if (page->prev == GW_PFN_NONE)
+		list->first = page->next;
+	else
+		gw_page(m, page->prev)->next = page->next;
+	if (page->next == GW_PFN_NONE)
+		list->last = page->prev;
+	else
+		gw_page(m, page->next)->prev = page->prev;
+	list->n--;
+}
+
+static inline gw_pfn_t
+gw_list_pop_front(struct gw_machine *m, struct gw_page_list *list)
+{
+	gw_pfn_t pfn = list->first;
+
+	if (pfn != GW_PFN_NONE)
+		gw_list_remove(m, list, pfn);
+	return pfn;
+}
+
 void gw_list_push_back(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn);
-void gw_list_remove(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t pfn);
-gw_pfn_t gw_list_pop_front(struct gw_machine *m, struct gw_page_list *list);
 gw_pfn_t gw_list_pop_back(struct gw_machine *m, struct gw_page_list *list);
 /* Move all of `from` behind `to`; leaves `from` empty. */
 void gw_list_splice(struct gw_machine *m, struct gw_page_list *to, struct gw_page_list *from);
@@ -166,7 +211,14 @@ gw_pageblock_start(const struct gw_machine *m, gw_pfn_t pfn)
 	return pfn & ~(gw_pageblock_frames(m) - 1);
 }
 
-enum gw_migratetype gw_pageblock_type(const struct gw_machine *m, gw_pfn_t pfn);
+static inline enum gw_migratetype
+gw_pageblock_type(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	const gw_atomic_u8 *word = &m->pageblocks[pfn >> m->config.pageblock_order];
+
+	return (enum gw_migratetype)(gw_u8_load_relaxed(word) & GW_PB_TYPE);
+}
+
 bool gw_pageblock_skip(const struct gw_machine *m, gw_pfn_t pfn);
 void gw_pageblock_set_skip(struct gw_machine *m, gw_pfn_t pfn, bool skip);
 /* Change the type and move the block's free pages to the lists of the new one; a larger free block
