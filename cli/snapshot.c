@@ -37,34 +37,11 @@ static const struct option options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-/* The only thing that a signal handler may touch. */
-static volatile sig_atomic_t interrupted;
-
-static void
-on_interrupt(int signal_number)
-{
-	interrupted = signal_number;
-}
-
 static bool
 on_progress(void *progress, uint64_t done, uint64_t total)
 {
 	cli_progress_show(progress, done, total);
-	return !interrupted;
-}
-
-/* What was ignored (nohup) stays so. */
-static void
-set_interrupt(void (*handler)(int))
-{
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction action = {.sa_handler = handler}, old;
-
-	sigemptyset(&action.sa_mask);
-	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-			sigaction(signals[i], &action, NULL);
-	}
+	return !cli_interrupted();
 }
 
 /* Returns 0, or a status after saying why `path` may not be written. */
@@ -91,13 +68,13 @@ record(const char *path, struct gw_error *err)
 	int ret;
 
 	cli_progress_init(&progress, "Recording");
-	set_interrupt(on_interrupt);
+	cli_interrupt_begin();
 	ret = gw_snapshot_record(path, on_progress, &progress, err);
-	set_interrupt(SIG_DFL);
+	cli_interrupt_end();
 	cli_progress_end(&progress);
-	if (ret != 0 && interrupted) {
+	if (ret != 0 && cli_interrupted()) {
 		cli_fail("interrupted: nothing was written");
-		raise((int)interrupted); /* so that a shell sees what ended us */
+		raise(cli_interrupted()); /* so that a shell sees what ended us */
 	}
 	return ret;
 }

@@ -64,7 +64,7 @@ gw_plan_help(const struct gw_plan *p)
 	if (p->enough || p->request.count == 0)
 		return sentence("%s", "");
 	if (!p->tried_clean)
-		return sentence("Nothing that godwit can plan for would give more.");
+		return sentence("Nothing that can be moved or reclaimed would give more.");
 	if (with >= p->request.count)
 		return sentence(
 			"What would help: dropping clean page cache first (%s that nobody maps) "
@@ -73,9 +73,10 @@ gw_plan_help(const struct gw_plan *p)
 	if (with > p->total.available_after)
 		return sentence(
 			"Dropping clean page cache first (%s that nobody maps, --reclaim clean) "
-			"gives %s: more, but not enough. Nothing else would help.",
+			"gives %s: more, but not enough.",
 			clean.s, gw_text_count(with).s);
-	return sentence("Nothing would help: dropping clean page cache first (%s that nobody maps) "
-			"gives no more.",
+	return sentence(
+		"Dropping clean page cache first (%s that nobody maps) gives no more: nothing that "
+		"can be moved or reclaimed would help.",
 		clean.s);
 }

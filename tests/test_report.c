@@ -251,7 +251,7 @@ answers(void **state)
 
 	s.plan.available_if_clean_dropped = 1000;
 	text = render(&s, PLAN_TEXT, 80, false);
-	assert_has(text, "Nothing would help");
+	assert_has(text, "gives no more: nothing");
 	free(text);
 
 	s.plan.request.order = 4;
