@@ -11,6 +11,8 @@
 
 #define ROUNDS 5
 #define ORDER  GW_DEFAULT_PAGEBLOCK_ORDER
+#define FRAMES ((gw_pfn_t)1 << 20)	/* of the zone that both planners compact: 4 GiB */
+#define FEW    ((FRAMES >> ORDER) / 20) /* blocks: one in twenty */
 
 int
 bench_scatter(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n, unsigned percent, uint64_t *random)
@@ -30,12 +32,15 @@ bench_scatter(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n, unsigned percent
 	return !err && free_from < pfn ? gw_seed_free(m, free_from, pfn - free_from) : err;
 }
 
-/* Compact the only zone whole. Returns the seconds that took. */
+/* Compact the only zone until `count` blocks are free, or whole if that is 0. Returns the seconds
+ * that took. */
 static double
-compact(struct gw_machine *m, enum gw_planner planner, struct gw_compact_stats *stats)
+compact(struct gw_machine *m, enum gw_planner planner, uint64_t count,
+	struct gw_compact_stats *stats)
 {
 	const struct gw_compact_request request = {.planner = planner,
-		.order = -1,
+		.order = count ? ORDER : -1,
+		.count = count,
 		.mode = GW_MIGRATE_SYNC,
 		.whole_zone = true,
 		.ignore_skip = true};
@@ -50,23 +55,23 @@ struct planner_samples {
 	struct bench_samples scanned, moved, cost;
 };
 
+/* One run on a zone of which a quarter is in use, at random. */
 static int
-measure_planner(
-	struct bench *b, enum gw_planner planner, uint64_t *random, struct planner_samples *samples)
+measure_planner(struct bench *b, enum gw_planner planner, uint64_t count, uint64_t *random,
+	struct planner_samples *samples)
 {
-	const gw_pfn_t frames = (gw_pfn_t)1 << 20; /* 4 GiB */
 	struct gw_compact_stats stats;
 	struct bench_machine bm;
 	uint64_t before, gained;
 	double seconds;
 	int err;
 
-	if (bench_machine_open(b, frames, &bm))
+	if (bench_machine_open(b, FRAMES, &bm))
 		return -1;
-	err = bench_scatter(bm.m, 0, frames, 25, random);
+	err = bench_scatter(bm.m, 0, FRAMES, 25, random);
 	gw_seed_done(bm.m);
 	before = gw_zone_available(bm.m, 0, ORDER);
-	seconds = compact(bm.m, planner, &stats);
+	seconds = compact(bm.m, planner, count, &stats);
 	gained = gw_zone_available(bm.m, 0, ORDER) - before;
 	bench_machine_close(&bm);
 	if (err)
@@ -82,24 +87,27 @@ measure_planner(
 int
 bench_planners(struct bench *b)
 {
-	static const char *const names[][3] = {
+	static const char *const names[][4] = {
 		[GW_PLANNER_SCANNERS] = {"planners-scanners-scanned", "planners-scanners-moved",
-			"planners-scanners-cost"},
+			"planners-scanners-cost", "planners-scanners-cost-few"},
 		[GW_PLANNER_EVACUATE] = {"planners-evacuate-scanned", "planners-evacuate-moved",
-			"planners-evacuate-cost"},
+			"planners-evacuate-cost", "planners-evacuate-cost-few"},
 	};
 	uint64_t random = 1;
 
 	for (unsigned planner = 0; planner < 2; planner++) {
-		struct planner_samples samples = {.cost = {.n = 0}};
+		struct planner_samples all = {.cost = {.n = 0}}, few = all;
 
 		for (unsigned i = 0; i < ROUNDS; i++)
-			if (measure_planner(b, planner, &random, &samples))
+			if (measure_planner(b, planner, 0, &random, &all) ||
+				measure_planner(b, planner, FEW, &random, &few))
 				return cli_fail("bench: the zone could not be made"), -1;
-		bench_row(b, names[planner][0], "Mframes/s", &samples.scanned, NULL);
-		bench_row(b, names[planner][1], "Mpages/s", &samples.moved, NULL);
-		bench_row(b, names[planner][2], "pages/block", &samples.cost,
-			"pages moved for each block of 2 MiB gained");
+		bench_row(b, names[planner][0], "Mframes/s", &all.scanned, NULL);
+		bench_row(b, names[planner][1], "Mpages/s", &all.moved, NULL);
+		bench_row(b, names[planner][2], "pages/block", &all.cost,
+			"moved for each block of 2 MiB gained, whole zone");
+		bench_row(b, names[planner][3], "pages/block", &few.cost,
+			"the same where one block in twenty is wanted");
 	}
 	return 0;
 }
@@ -149,7 +157,7 @@ bench_host_1tib(struct bench *b)
 	gw_seed_done(bm.m);
 	seconds = (double)(cli_now_ns() - start) / 1e9;
 	bench_sample(&build, seconds);
-	bench_sample(&run, compact(bm.m, GW_PLANNER_SCANNERS, &stats));
+	bench_sample(&run, compact(bm.m, GW_PLANNER_SCANNERS, 0, &stats));
 	bench_sample(&whole, seconds + run.values[0]);
 	bench_sample(&moved, (double)stats.migrate.succeeded / 1e6);
 	bench_sample(&peak, bench_peak_mib() / 1024);
