@@ -380,12 +380,13 @@ compact_while_gaining(struct applying *a, struct gw_error *err)
 		*run = (struct gw_apply_run){.available_before = before};
 		if (ret == 0)
 			ret = compact_once(a, run, err);
-		if (ret == 0)
-			ret = settle(a, run, err);
+		if (ret != 0)
+			return ret;
+		out->n_runs++;
+		ret = settle(a, run, err);
 		if (ret != 0)
 			return ret;
 		run->available_after = available(out);
-		out->n_runs++;
 		if (run->available_after >= out->wanted)
 			out->outcome = GW_APPLY_REACHED;
 		else if (run->available_after <= before && !ended_early_anew(out))
