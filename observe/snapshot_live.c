@@ -176,7 +176,7 @@ read_by_name(const char *name, char *data, size_t capacity, size_t *len)
 int
 gw_live_text(const char *name, char **data, size_t *len)
 {
-	char *text = malloc(GW_TEXT_MAX), *shrunk;
+	char *text = malloc(GW_TEXT_MAX);
 	int ret;
 
 	if (!text)
@@ -186,8 +186,9 @@ gw_live_text(const char *name, char **data, size_t *len)
 		free(text);
 		return ret;
 	}
-	shrunk = realloc(text, *len + 1);
-	*data = shrunk ? shrunk : text;
+	*data = realloc(text, *len + 1);
+	if (!*data)
+		*data = text;
 	return 0;
 }
 
