@@ -81,7 +81,7 @@ gw_text_frames(uint64_t n)
 struct gw_text_piece
 gw_text_clean(const char *text, unsigned columns)
 {
-	struct gw_text_piece t;
+	struct gw_text_piece t = {""};
 	size_t len = strlen(text), room = sizeof t.s - 1;
 	char *to = t.s;
 
