@@ -286,9 +286,9 @@ run_json(const char *command, int status)
 static void
 assert_members(const json_t *o, const char *members)
 {
-	char *copy = strdup(members);
+	char *copy = strdup(members), *save;
 
-	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " ")) {
+	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
 		char *colon = strchr(word, ':');
 		const json_t *value;
 		bool good = false;
@@ -337,8 +337,7 @@ frag_json_is_as_documented(void **state)
 			  "pageblock_order:i order:i zones:l total:o");
 	assert_string_equal(json_string_value(json_object_get(o, "schema")), "godwit.frag");
 	assert_int_equal(json_array_size(json_object_get(o, "zones")), 3);
-	json_array_foreach(json_object_get(o, "zones"), i, zone)
-	{
+	for (i = 0; (zone = json_array_get(json_object_get(o, "zones"), i)) != NULL; i++) {
 		assert_members(zone,
 			"node:i zone:s free_blocks:a unusable_index:a fragmentation_index:a "
 			"score:i available:i start_pfn:i spanned:i present:i managed:i free:i "
@@ -370,9 +369,9 @@ plan_json_is_as_documented(void **state)
 {
 	static const char *const summed[] = {"available_before", "available_after",
 		"pages_migrated", "migrate_scanned", "free_scanned"};
-	json_t *o = run_json("godwit plan --json --snapshot " SNAPSHOT, 0), *zone, *total, *blocker;
+	json_t *o = run_json("godwit plan --json --snapshot " SNAPSHOT, 0), *zone, *total,
+	       *blockers;
 	json_int_t sums[5] = {0};
-	const char *kind;
 	size_t i;
 
 	(void)state;
@@ -381,8 +380,7 @@ plan_json_is_as_documented(void **state)
 	assert_string_equal(json_string_value(json_object_get(o, "schema")), "godwit.plan");
 	assert_members(json_object_get(o, "request"),
 		"order:i count:i planner:s reclaim:s ns_per_page:i ns_per_scanned:i");
-	json_array_foreach(json_object_get(o, "zones"), i, zone)
-	{
+	for (i = 0; (zone = json_array_get(json_object_get(o, "zones"), i)) != NULL; i++) {
 		assert_members(zone, "node:i zone:s start_pfn:i end_pfn:i notes:o");
 		assert_members(zone, outcome_members);
 		for (size_t k = 0; k < 5; k++)
@@ -394,8 +392,9 @@ plan_json_is_as_documented(void **state)
 			      "pageblocks_before:o pageblocks_after:o");
 	for (size_t k = 0; k < 5; k++)
 		assert_int_equal(integer(total, summed[k]), sums[k]);
-	json_object_foreach(json_object_get(total, "blockers"), kind, blocker)
-		assert_members(blocker, "pages:i pageblocks:i sole:i");
+	blockers = json_object_get(total, "blockers");
+	for (void *at = json_object_iter(blockers); at; at = json_object_iter_next(blockers, at))
+		assert_members(json_object_iter_value(at), "pages:i pageblocks:i sole:i");
 	json_decref(o);
 }
 

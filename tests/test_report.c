@@ -370,13 +370,13 @@ static void
 colours_end(void **state)
 {
 	struct sample s;
-	char *text;
+	char *text, *save;
 
 	(void)state;
 	sample_init(&s, 16384);
 	text = render(&s, FRAG_TEXT, 80, true);
 	assert_has(text, "\u2580");
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		const char *last = NULL;
 
 		for (const char *p = strchr(line, '\033'); p; p = strchr(p + 1, '\033'))
@@ -428,8 +428,11 @@ json_order_is_stable(void **state)
 	text = render(&s, PLAN_JSON, 80, false);
 	at = text;
 	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-		at = strstr(at, members[i]);
-		if (!at)
+		const char *next = strstr(at, members[i]);
+
+		if (next)
+			at = next;
+		else
 			fail_msg("%s is not where it belongs", members[i]);
 	}
 	free(text);
