@@ -131,6 +131,27 @@ doubtful_frames_lower_the_confidence(void **state)
 	free(h);
 }
 
+/* Memory that a zone has but never gave to its allocator is reserved, not the kernel's. */
+static void
+unmanaged_frames_are_reserved(void **state)
+{
+	struct host *h = host_new();
+	struct gw_twin *twin;
+
+	(void)state;
+	fill(h, 0, 60, GW_KIND_NOFLAG);
+	fill(h, 4 * BLOCK, 8 * BLOCK, GW_KIND_NOFLAG);
+	h->zone.managed = N_FRAMES - 8 * BLOCK;
+	h->zone.pcp_count = 60;
+	twin = twin_of(h, NULL);
+	assert_int_equal(gw_twin_notes(twin, 0)->unmanaged, 8 * BLOCK);
+	assert_int_equal(gw_twin_notes(twin, 0)->pcp_placed, 60);
+	assert_int_equal(gw_twin_notes(twin, 0)->kernel_inferred, 0);
+	assert_int_equal(gw_twin_frame_kind(twin, 5 * BLOCK), GW_KIND_RESERVED);
+	twin_done(twin);
+	free(h);
+}
+
 /* FACTS 3.2: pageblocks get types from their pages, and the totals are pagetypeinfo's (T2). */
 static void
 pageblock_types_add_up(void **state)
@@ -557,6 +578,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unflagged_frames_are_told_apart),
 		cmocka_unit_test(doubtful_frames_lower_the_confidence),
+		cmocka_unit_test(unmanaged_frames_are_reserved),
 		cmocka_unit_test(pageblock_types_add_up),
 		cmocka_unit_test(free_frames_are_cut_by_alignment),
 		cmocka_unit_test(torn_blocks_are_counted),

@@ -32,6 +32,7 @@ struct gw_twin_notes {
 	uint64_t pcp_certain;  /* of these, in pageblocks without any sign of the kernel's own pages
 				*/
 	unsigned pcp_confidence;  /* percent: pcp_certain of pcp_placed; 100 if none reported */
+	uint64_t unmanaged; /* never given to the allocator, by zoneinfo; taken as reserved */
 	uint64_t kernel_inferred; /* taken to be untyped kernel pages */
 	uint64_t torn_folios;	 /* folios: a head without its tails, or tails without their head */
 	uint64_t torn_blocks;	 /* free blocks, by the frames' flags, that buddyinfo does not confirm */

@@ -29,6 +29,7 @@ struct block_signs {
 struct block_table {
 	gw_pfn_t first, n; /* pageblocks that overlap the zone */
 	struct block_signs *signs;
+	uint64_t present, reserved; /* frames of the zone that are no hole; of these, reserved */
 };
 
 struct gw_range
@@ -73,12 +74,18 @@ read_signs(const struct gw_snapshot *snap, unsigned zone, struct block_table *ta
 
 	table->first = r.start >> snap->pageblock_order;
 	table->n = ((r.end - 1) >> snap->pageblock_order) + 1 - table->first;
+	table->present = table->reserved = 0;
 	table->signs = calloc(table->n, sizeof(*table->signs));
 	if (!table->signs)
 		return -ENOMEM;
-	for (gw_pfn_t pfn = r.start; pfn < r.end; pfn++)
+	for (gw_pfn_t pfn = r.start; pfn < r.end; pfn++) {
+		enum gw_kind kind = gw_frame_kind(snap->frames[pfn]);
+
+		table->present += kind != GW_KIND_HOLE;
+		table->reserved += kind == GW_KIND_RESERVED;
 		count_sign(&table->signs[(pfn >> snap->pageblock_order) - table->first],
 			snap->frames[pfn]);
+	}
 	return 0;
 }
 
@@ -97,6 +104,23 @@ noflag_rank(const struct block_signs *signs)
 	return 1 + (unsigned)((uint32_t)signs->kernel * 512 / signs->memory);
 }
 
+/*
+ * Frames that the zone has and never gave to its allocator, beyond those that say so: memory that
+ * the hypervisor keeps back. They stand in pageblocks that are unflagged from end to end.
+ */
+static uint64_t
+count_unmanaged(const struct block_table *table, uint64_t managed)
+{
+	uint64_t known = managed + table->reserved, whole = 0;
+
+	for (gw_pfn_t b = 0; b < table->n; b++)
+		if (table->signs[b].noflag && noflag_rank(&table->signs[b]) == 1)
+			whole += table->signs[b].noflag;
+	if (table->present <= known)
+		return 0;
+	return table->present - known < whole ? table->present - known : whole;
+}
+
 /* How many unflagged frames of each rank are to be taken as per-CPU pages. */
 static void
 share_out(const struct block_table *table, uint64_t reported, uint64_t take[NOFLAG_RANKS],
@@ -106,6 +130,7 @@ share_out(const struct block_table *table, uint64_t reported, uint64_t take[NOFL
 	for (gw_pfn_t b = 0; b < table->n; b++)
 		if (table->signs[b].noflag)
 			take[noflag_rank(&table->signs[b])] += table->signs[b].noflag;
+	take[1] -= notes->unmanaged;
 	for (unsigned rank = 0; rank < NOFLAG_RANKS; rank++) {
 		uint64_t left = reported - notes->pcp_placed;
 
@@ -121,27 +146,40 @@ share_out(const struct block_table *table, uint64_t reported, uint64_t take[NOFL
 		notes->pcp_placed ? (unsigned)(notes->pcp_certain * 100 / notes->pcp_placed) : 100;
 }
 
+/* What an unflagged frame of a block of this rank is, taking it from what is left to hand out. */
+static enum gw_kind
+pick_kind(unsigned rank, uint64_t take[NOFLAG_RANKS], uint64_t *unmanaged)
+{
+	if (rank == 1 && *unmanaged > 0) {
+		(*unmanaged)--;
+		return GW_KIND_RESERVED;
+	}
+	if (take[rank] == 0)
+		return GW_KIND_KERNEL;
+	take[rank]--;
+	return GW_KIND_PCP;
+}
+
 int
 gw_infer_noflag(struct gw_snapshot *snap, unsigned zone, struct gw_twin_notes *notes)
 {
 	struct gw_range r = gw_twin_zone_range(snap, zone);
-	uint64_t take[NOFLAG_RANKS];
+	uint64_t take[NOFLAG_RANKS], unmanaged;
 	struct block_table table;
 
 	if (read_signs(snap, zone, &table))
 		return -ENOMEM;
 	notes->pcp_reported = snap->zones[zone].pcp_count;
+	unmanaged = notes->unmanaged = count_unmanaged(&table, snap->zones[zone].managed);
 	share_out(&table, notes->pcp_reported, take, notes);
 	for (gw_pfn_t pfn = r.start; pfn < r.end; pfn++) {
 		gw_frame_t *frame = &snap->frames[pfn];
-		unsigned rank;
+		gw_pfn_t block = (pfn >> snap->pageblock_order) - table.first;
 
 		if (gw_frame_kind(*frame) != GW_KIND_NOFLAG)
 			continue;
-		rank = noflag_rank(&table.signs[(pfn >> snap->pageblock_order) - table.first]);
-		*frame = (gw_frame_t)((*frame & ~GW_FRAME_KIND) |
-				      (take[rank] ? GW_KIND_PCP : GW_KIND_KERNEL));
-		take[rank] -= take[rank] ? 1 : 0;
+		*frame &= (gw_frame_t)~GW_FRAME_KIND;
+		*frame |= (gw_frame_t)pick_kind(noflag_rank(&table.signs[block]), take, &unmanaged);
 	}
 	free(table.signs);
 	return 0;

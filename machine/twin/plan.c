@@ -256,6 +256,7 @@ add_notes(struct gw_twin_notes *total, const struct gw_twin_notes *notes)
 	total->pcp_reported += notes->pcp_reported;
 	total->pcp_placed += notes->pcp_placed;
 	total->pcp_drained += notes->pcp_drained;
+	total->unmanaged += notes->unmanaged;
 	total->pcp_certain += notes->pcp_certain;
 	total->kernel_inferred += notes->kernel_inferred;
 	total->torn_folios += notes->torn_folios;
