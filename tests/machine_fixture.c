@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* machine_fixture.c - see machine_fixture.h. */
 #include "test.h"
 
 #include <string.h>

@@ -9,8 +9,7 @@
  *   P1  GW_PG_ISOLATED changes under the page lock only, so of two who isolate one page exactly
  *       one wins: the pin check comes before either takes a reference, the loser finds the
  *       lock or the flag
- *   P2  a page off its LRU list for an isolation is ISOLATED before its lock is given back, and
- *       back on the list (or freed) before it ceases to be
+ *   P2  when the page lock is free, a page taken off its LRU list by an isolation is ISOLATED
  *   P3  an isolated page that has no owner any more, or no reference but the isolation's, was given
  *       up by its owner (A1): no callback sees it again
  */
@@ -20,7 +19,8 @@
 #include "engine/migrate/owner.h"
 
 /* Without the lock a first answer that may be out of date, under it the final one. */
-static int check_page(const struct gw_machine *m, gw_pfn_t pfn)
+static int
+check_page(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	uint32_t flags = gw_page_flags(gw_page(m, pfn));
 
@@ -34,7 +34,8 @@ static int check_page(const struct gw_machine *m, gw_pfn_t pfn)
 }
 
 /* Page locked. The reference is the caller's. */
-static int isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
+static int
+isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	int err = check_page(m, pfn);
@@ -54,7 +55,8 @@ static int isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mo
 	return 0;
 }
 
-int gw_isolate_page(
+int
+gw_isolate_page(
 	struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode, struct gw_page_list *list)
 {
 	int err;
@@ -81,18 +83,23 @@ int gw_isolate_page(
 	return err;
 }
 
-bool gw_isolated_page_is_dead(const struct gw_machine *m, gw_pfn_t pfn)
+bool
+gw_isolated_page_is_dead(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return gw_ref_read(&gw_page(m, pfn)->refcount) == 1 || !gw_owner_can_move(m, pfn);
 }
 
-void gw_isolation_end(struct gw_machine *m, gw_pfn_t pfn)
+void
+gw_isolation_end(struct gw_machine *m, gw_pfn_t pfn)
 {
-	gw_lru_putback(m, pfn);
-	gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_ISOLATED);
+	uint32_t flags = gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_ISOLATED);
+
+	if (flags & GW_PG_LRU_HELD)
+		gw_lru_putback(m, pfn);
 }
 
-void gw_putback_movable_pages(struct gw_machine *m, struct gw_page_list *list)
+void
+gw_putback_movable_pages(struct gw_machine *m, struct gw_page_list *list)
 {
 	gw_pfn_t pfn;
 

@@ -16,11 +16,12 @@
  *   M9  list        the new page takes the old one's LRU place
  *   M10 remap       to the page that won, here and nowhere else (A8)
  *   M11 unlock      new, then old (A15)
- *   M12 put         the unused new page to put_new_page (A1), or the old page's last reference
+ *   M12 put         the unused new page to put_new_page (A1); else our references of both
  *
  * References. Old page: the owner's and the isolation's; frozen to 0 from M7 to M8. On success the
  * isolation's is left, which M12 drops, and the frame is free. New page: the one the target
- * passed on, which becomes the owner's at M8, or goes back at M12.
+ * passed on is ours until M12; the owner gets one of its own before M8, since it may use and
+ * free the page from then on.
  *
  * Passes (FACTS 1.6). Pages that said -EAGAIN come again, in up to 10 passes. Passes 0 to 2 run in
  * batches and in ASYNC mode, whatever mode was asked for: nobody may block while it holds the
@@ -70,31 +71,37 @@ struct batch {
 	gw_pfn_t flush[BATCH];
 };
 
-static unsigned page_order(const struct gw_machine *m, gw_pfn_t pfn)
+static unsigned
+page_order(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return gw_flags_order(gw_page_flags(gw_page(m, pfn)));
 }
 
-static void count_moved(struct migration *mg, unsigned order)
+static void
+count_moved(struct migration *mg, unsigned order)
 {
 	mg->stats.succeeded += (uint64_t)1 << order;
 	mg->stats.large_succeeded += order > 0;
 	mg->huge_moved += order >= mg->m->config.pageblock_order;
 }
 
-static void count_large_failed(struct migration *mg, unsigned order)
+static void
+count_large_failed(struct migration *mg, unsigned order)
 {
 	mg->stats.large_failed += order > 0;
 	mg->huge_failed += order >= mg->m->config.pageblock_order;
 }
 
-static void keep(struct migration *mg, gw_pfn_t src, int err)
+static void
+keep(struct migration *mg, gw_pfn_t src, int err)
 {
 	gw_list_push_back(mg->m, err == -EAGAIN ? &mg->again : &mg->failed, src);
 }
 
-/* A1: nobody has this page any more. It is locked, and dies when we let go of it. */
-static void finish_dead(struct migration *mg, gw_pfn_t src)
+/* Moved, or given up (A1): nobody has this page any more. It is locked, and dies with our
+ * reference. */
+static void
+finish_dead(struct migration *mg, gw_pfn_t src)
 {
 	count_moved(mg, page_order(mg->m, src));
 	gw_owner_forget(mg->m, src);
@@ -103,7 +110,8 @@ static void finish_dead(struct migration *mg, gw_pfn_t src)
 	gw_put_page(mg->m, src);
 }
 
-static void put_new_page(struct migration *mg, gw_pfn_t dst, unsigned order)
+static void
+put_new_page(struct migration *mg, gw_pfn_t dst, unsigned order)
 {
 	if (mg->target->put_new_page)
 		mg->target->put_new_page(mg->target->ctx, mg->m, dst, order);
@@ -112,7 +120,8 @@ static void put_new_page(struct migration *mg, gw_pfn_t dst, unsigned order)
 }
 
 /* M2 */
-static int lock_old(struct migration *mg, gw_pfn_t src)
+static int
+lock_old(struct migration *mg, gw_pfn_t src)
 {
 	if (gw_page_trylock(mg->m, src))
 		return 0;
@@ -123,7 +132,8 @@ static int lock_old(struct migration *mg, gw_pfn_t src)
 }
 
 /* M3, M4 */
-static int get_locked_new_page(struct migration *mg, gw_pfn_t src, gw_pfn_t *dst)
+static int
+get_locked_new_page(struct migration *mg, gw_pfn_t src, gw_pfn_t *dst)
 {
 	unsigned order = page_order(mg->m, src);
 	int err = mg->target->get_new_page(mg->target->ctx, mg->m, src, order, dst);
@@ -138,7 +148,8 @@ static int get_locked_new_page(struct migration *mg, gw_pfn_t src, gw_pfn_t *dst
 }
 
 /* Split the locked page into isolated single frames. 0, or why it stays whole. */
-static int split_page(struct migration *mg, gw_pfn_t src, unsigned order)
+static int
+split_page(struct migration *mg, gw_pfn_t src, unsigned order)
 {
 	struct gw_machine *m = mg->m;
 	gw_refcount *refs = &gw_page(m, src)->refcount;
@@ -160,7 +171,8 @@ static int split_page(struct migration *mg, gw_pfn_t src, unsigned order)
  * No new page for src, which is locked. True if the call can go on, src now being pieces that wait
  * for their own pass.
  */
-static bool split_or_stop(struct migration *mg, gw_pfn_t src)
+static bool
+split_or_stop(struct migration *mg, gw_pfn_t src)
 {
 	struct gw_machine *m = mg->m;
 	unsigned order = page_order(m, src);
@@ -185,7 +197,8 @@ static bool split_or_stop(struct migration *mg, gw_pfn_t src)
 }
 
 /* M2 to M5: into the batch, or off to the list that its result sends it to. False: stop. */
-static bool prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
+static bool
+prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
 {
 	struct gw_machine *m = mg->m;
 	gw_pfn_t dst = GW_PFN_NONE;
@@ -224,7 +237,8 @@ static bool prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
 }
 
 /* M7, M8 */
-static int freeze_and_move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst)
+static int
+freeze_and_move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst)
 {
 	gw_refcount *refs = &gw_page(mg->m, src)->refcount;
 	uint32_t expected = gw_owner_expected_refs(mg->m, src);
@@ -232,13 +246,17 @@ static int freeze_and_move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst)
 
 	if (!gw_ref_freeze(refs, expected))
 		return -EAGAIN;
+	gw_get_page(mg->m, dst); /* the owner's, if it takes the page */
 	err = gw_owner_move(mg->m, dst, src, mg->mode);
-	gw_ref_unfreeze(refs, err ? expected : 1); /* the owner's is dst's now */
+	gw_ref_unfreeze(refs, err ? expected : 1);
+	if (err)
+		gw_put_page(mg->m, dst);
 	return err;
 }
 
 /* M7 to M12 */
-static void move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, bool remap_due)
+static void
+move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, bool remap_due)
 {
 	struct gw_machine *m = mg->m;
 	unsigned order = page_order(m, src);
@@ -258,9 +276,12 @@ static void move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, bool remap_du
 	}
 	if (err)
 		put_new_page(mg, dst, order);
+	else
+		gw_put_page(m, dst);
 }
 
-static void finish_batch(struct migration *mg, struct batch *b)
+static void
+finish_batch(struct migration *mg, struct batch *b)
 {
 	if (b->n_flush) {
 		mg->m->ops->flush_frames(mg->m->ctx, b->flush, b->n_flush); /* M6 */
@@ -271,7 +292,8 @@ static void finish_batch(struct migration *mg, struct batch *b)
 }
 
 /* Once over the list, which empties. False: stopped for want of memory, the rest is still on it. */
-static bool run_pass(struct migration *mg, struct gw_page_list *list)
+static bool
+run_pass(struct migration *mg, struct gw_page_list *list)
 {
 	unsigned limit = mg->mode == GW_MIGRATE_ASYNC ? BATCH : 1;
 	bool go_on = true;
@@ -289,7 +311,8 @@ static bool run_pass(struct migration *mg, struct gw_page_list *list)
 }
 
 /* All passes; what is left when they are over has failed. False: stopped, `list` keeps the rest. */
-static bool run_passes(
+static bool
+run_passes(
 	struct migration *mg, struct gw_page_list *list, enum gw_migrate_mode mode, unsigned passes)
 {
 	bool go_on = true;
@@ -306,7 +329,8 @@ static bool run_passes(
 	return go_on;
 }
 
-static void count_failed(struct migration *mg)
+static void
+count_failed(struct migration *mg)
 {
 	const struct gw_machine *m = mg->m;
 
@@ -318,7 +342,8 @@ static void count_failed(struct migration *mg)
 	}
 }
 
-static void publish_counts(const struct migration *mg, struct gw_migrate_stats *stats)
+static void
+publish_counts(const struct migration *mg, struct gw_migrate_stats *stats)
 {
 	struct gw_machine *m = mg->m;
 
@@ -339,7 +364,8 @@ static void publish_counts(const struct migration *mg, struct gw_migrate_stats *
 	stats->stopped_on = mg->stats.stopped_on;
 }
 
-int gw_migrate_pages(struct gw_machine *m, struct gw_page_list *list,
+int
+gw_migrate_pages(struct gw_machine *m, struct gw_page_list *list,
 	const struct gw_migrate_target *target, enum gw_migrate_mode mode,
 	enum gw_migrate_reason reason, struct gw_migrate_stats *stats)
 {
@@ -369,7 +395,8 @@ int gw_migrate_pages(struct gw_machine *m, struct gw_page_list *list,
 	return done ? (int)list->n : -ENOMEM;
 }
 
-void gw_migrate_copy(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, unsigned order)
+void
+gw_migrate_copy(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, unsigned order)
 {
 	const struct gw_copy copy = {.dst = dst, .src = src, .n = (gw_pfn_t)1 << order};
 

@@ -30,8 +30,8 @@ void gw_owner_putback(struct gw_machine *m, gw_pfn_t page);
 int gw_owner_unmap(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode, bool *remap_due);
 
 /*
- * Move state and bytes from src, its references frozen, to dst, then the owner word. On failure
- * dst is nobody's, as it came (A6). Returns 0 or a negative errno.
+ * Move state and bytes from src, its references frozen, to dst; then dst has the owner, too. On
+ * failure dst is nobody's, as it came (A6). Returns 0 or a negative errno.
  */
 int gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode);
 

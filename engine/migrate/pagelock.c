@@ -15,17 +15,20 @@
  */
 #include "engine/phys/phys.h"
 
-static gw_atomic_u32 *lock_word(struct gw_machine *m, gw_pfn_t pfn)
+static gw_atomic_u32 *
+lock_word(struct gw_machine *m, gw_pfn_t pfn)
 {
 	return &gw_page(m, gw_page_head(m, pfn))->flags;
 }
 
-bool gw_page_trylock(struct gw_machine *m, gw_pfn_t pfn)
+bool
+gw_page_trylock(struct gw_machine *m, gw_pfn_t pfn)
 {
 	return gw_bit_trylock(lock_word(m, pfn), GW_PG_LOCKED);
 }
 
-static int lock_page(struct gw_machine *m, gw_pfn_t pfn, bool killable)
+static int
+lock_page(struct gw_machine *m, gw_pfn_t pfn, bool killable)
 {
 	gw_atomic_u32 *word = lock_word(m, pfn);
 
@@ -36,22 +39,26 @@ static int lock_page(struct gw_machine *m, gw_pfn_t pfn, bool killable)
 		killable, NULL, NULL);
 }
 
-void gw_page_lock(struct gw_machine *m, gw_pfn_t pfn)
+void
+gw_page_lock(struct gw_machine *m, gw_pfn_t pfn)
 {
 	(void)lock_page(m, pfn, false); /* nothing interrupts it: it cannot fail */
 }
 
-int gw_page_lock_killable(struct gw_machine *m, gw_pfn_t pfn)
+int
+gw_page_lock_killable(struct gw_machine *m, gw_pfn_t pfn)
 {
 	return lock_page(m, pfn, true);
 }
 
-void gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn)
+void
+gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn)
 {
 	gw_bit_unlock(&m->page_waits, lock_word(m, pfn), GW_PG_LOCKED, GW_PG_WAITERS);
 }
 
-int gw_page_wait_locked(struct gw_machine *m, gw_pfn_t pfn, bool killable)
+int
+gw_page_wait_locked(struct gw_machine *m, gw_pfn_t pfn, bool killable)
 {
 	gw_might_sleep();
 	return gw_bit_wait(&m->page_waits, lock_word(m, pfn), GW_PG_LOCKED, GW_PG_WAITERS,
@@ -63,14 +70,16 @@ struct held_page {
 	gw_pfn_t pfn;
 };
 
-static void drop_page(void *arg)
+static void
+drop_page(void *arg)
 {
 	const struct held_page *held = arg;
 
 	gw_put_page(held->m, held->pfn);
 }
 
-int gw_page_put_and_wait_locked(struct gw_machine *m, gw_pfn_t pfn, bool killable)
+int
+gw_page_put_and_wait_locked(struct gw_machine *m, gw_pfn_t pfn, bool killable)
 {
 	struct held_page held = {.m = m, .pfn = gw_page_head(m, pfn)};
 

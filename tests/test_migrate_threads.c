@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_migrate_threads.c - threads allocate, migrate, lock and free on one machine: nothing is
+ * lost (DESIGN 2.2, FACTS 1.0).
+ *
+ * The owner is a table of slots, each a page and the value that its bytes must have. A slot's
+ * mutex guards both; it nests inside the page lock. A slot whose page is isolated is left alone.
+ */
+#include "test.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+#include "machine_fixture.h"
+#include "godwit/migrate.h"
+
+#define FRAMES	2048
+#define SLOTS	256
+#define THREADS 4
+#define STEPS	20000
+
+struct slot {
+	pthread_mutex_t mutex;
+	gw_pfn_t pfn; /* GW_PFN_NONE: empty */
+	bool isolated;
+	uint64_t value;
+};
+
+struct world {
+	struct fixture *f;
+	struct slot slots[SLOTS];
+	gw_atomic_u64 moved, isolations, mistakes;
+	uint64_t seed;
+	pthread_barrier_t all_here;
+};
+
+struct worker {
+	struct world *w;
+	unsigned id;
+	uint64_t random;
+	pthread_t thread;
+};
+
+static struct slot *
+slot_of(struct gw_machine *m, gw_pfn_t page)
+{
+	struct world *w = fixture_of(m)->user;
+
+	return &w->slots[gw_page_index(m, page)];
+}
+
+static bool
+owner_isolate(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode)
+{
+	struct slot *s = slot_of(m, page);
+	bool mine;
+
+	(void)mode;
+	pthread_mutex_lock(&s->mutex);
+	mine = s->pfn == page && !s->isolated;
+	if (mine)
+		s->isolated = true;
+	pthread_mutex_unlock(&s->mutex);
+	return mine;
+}
+
+static int
+owner_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
+{
+	struct world *w = fixture_of(m)->user;
+	struct slot *s = slot_of(m, src);
+
+	(void)mode;
+	gw_migrate_copy(m, dst, src, 0);
+	pthread_mutex_lock(&s->mutex);
+	if (s->pfn != src || !s->isolated)
+		gw_u64_add_relaxed(&w->mistakes, 1);
+	s->pfn = dst;
+	s->isolated = false;
+	pthread_mutex_unlock(&s->mutex);
+	gw_u64_add_relaxed(&w->moved, 1);
+	return 0;
+}
+
+static void
+owner_putback(struct gw_machine *m, gw_pfn_t page)
+{
+	struct slot *s = slot_of(m, page);
+
+	pthread_mutex_lock(&s->mutex);
+	s->isolated = false;
+	pthread_mutex_unlock(&s->mutex);
+}
+
+static const struct gw_movable_ops owner_ops = {
+	.isolate = owner_isolate, .migrate = owner_migrate, .putback = owner_putback};
+
+static int
+get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+{
+	(void)ctx;
+	(void)src;
+	return gw_alloc_from_zonelist(m, GW_GFP_MOVABLE, 0, order, GW_WMARK_MIN, dst);
+}
+
+static const struct gw_migrate_target target = {.get_new_page = get_new_page};
+
+/* The slot's page, if it has one that is not isolated, with its mutex held; else NULL. */
+static struct slot *
+grab(struct worker *me, bool full)
+{
+	struct slot *s = &me->w->slots[test_random(&me->random) % SLOTS];
+
+	pthread_mutex_lock(&s->mutex);
+	if (!s->isolated && (s->pfn != GW_PFN_NONE) == full)
+		return s;
+	pthread_mutex_unlock(&s->mutex);
+	return NULL;
+}
+
+static void
+fill_slot(struct worker *me)
+{
+	struct world *w = me->w;
+	struct gw_machine *m = w->f->m;
+	struct slot *s = grab(me, false);
+	gw_pfn_t pfn;
+
+	if (!s)
+		return;
+	if (gw_alloc_from_zonelist(m, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN, &pfn) == 0) {
+		s->pfn = pfn;
+		s->value = test_random(&me->random);
+		memcpy(w->f->bytes[pfn], &s->value, sizeof(s->value));
+		if (test_random(&me->random) % 2)
+			gw_lru_add(m, pfn, GW_LRU_INACTIVE_FILE);
+		gw_page_set_movable(m, pfn, &owner_ops, (uint32_t)(s - w->slots));
+	}
+	pthread_mutex_unlock(&s->mutex);
+}
+
+static void
+check_value(struct world *w, const struct slot *s)
+{
+	if (memcmp(w->f->bytes[s->pfn], &s->value, sizeof(s->value)) != 0)
+		gw_u64_add_relaxed(&w->mistakes, 1);
+}
+
+static void
+change_slot(struct worker *me, bool free)
+{
+	struct world *w = me->w;
+	struct slot *s = grab(me, true);
+	gw_pfn_t pfn;
+
+	if (!s)
+		return;
+	pfn = s->pfn;
+	check_value(w, s);
+	s->value++;
+	memcpy(w->f->bytes[pfn], &s->value, sizeof(s->value));
+	if (free)
+		s->pfn = GW_PFN_NONE;
+	pthread_mutex_unlock(&s->mutex);
+	if (free)
+		gw_put_page(w->f->m, pfn);
+}
+
+/* Take the page lock, or wait for it in one of the other ways, as a fault would. */
+static void
+lock_slot(struct worker *me)
+{
+	struct gw_machine *m = me->w->f->m;
+	struct slot *s = grab(me, true);
+	gw_pfn_t pfn;
+
+	if (!s)
+		return;
+	pfn = s->pfn;
+	gw_get_page(m, pfn);
+	pthread_mutex_unlock(&s->mutex);
+	switch (test_random(&me->random) % 3) {
+	case 0:
+		gw_page_lock(m, pfn);
+		gw_page_unlock(m, pfn);
+		break;
+	case 1:
+		gw_page_wait_locked(m, pfn, false);
+		break;
+	default:
+		gw_page_put_and_wait_locked(m, pfn, false);
+		return;
+	}
+	gw_put_page(m, pfn);
+}
+
+static void
+migrate_some(struct worker *me)
+{
+	struct world *w = me->w;
+	struct gw_machine *m = w->f->m;
+	enum gw_migrate_mode mode = (enum gw_migrate_mode)(test_random(&me->random) % 3);
+	gw_pfn_t first = (gw_pfn_t)(test_random(&me->random) % FRAMES);
+	struct gw_page_list list;
+
+	gw_page_list_init(&list);
+	for (gw_pfn_t i = 0; i < 64; i++)
+		(void)!gw_isolate_page(m, (first + i) % FRAMES, mode, &list);
+	gw_u64_add_relaxed(&w->isolations, list.n);
+	if (gw_migrate_pages(m, &list, &target, mode, GW_MR_COMPACTION, NULL) != 0)
+		gw_putback_movable_pages(m, &list); /* A16 */
+	if (list.n)
+		gw_u64_add_relaxed(&w->mistakes, 1);
+}
+
+static void *
+worker_run(void *arg)
+{
+	struct worker *me = arg;
+	struct gw_task task;
+
+	if (gw_task_attach(&task, me->w->f->m, me->id % 2))
+		abort();
+	for (unsigned i = 0; i < STEPS; i++) {
+		switch (test_random(&me->random) % 8) {
+		case 0:
+		case 1:
+			fill_slot(me);
+			break;
+		case 2:
+			change_slot(me, true);
+			break;
+		case 3:
+			lock_slot(me);
+			break;
+		case 4:
+			migrate_some(me);
+			break;
+		default:
+			change_slot(me, false);
+		}
+	}
+	gw_task_detach(&task);
+	return NULL;
+}
+
+static void
+run_workers(struct world *w, void *(*run)(void *))
+{
+	struct worker workers[THREADS];
+
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){.w = w, .id = i, .random = w->seed + i * 1000003};
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, run, &workers[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+}
+
+static int
+setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	w->f = fixture_create(FRAMES, 2, 4);
+	w->f->user = w;
+	w->seed = test_seed();
+	for (unsigned i = 0; i < SLOTS; i++) {
+		pthread_mutex_init(&w->slots[i].mutex, NULL);
+		w->slots[i].pfn = GW_PFN_NONE;
+	}
+	*state = w;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+
+	fixture_destroy(w->f);
+	for (unsigned i = 0; i < SLOTS; i++)
+		pthread_mutex_destroy(&w->slots[i].mutex);
+	free(w);
+	return 0;
+}
+
+/* No page, no write and no reference is lost, whoever does what at the same time (I4, I5, P1). */
+static void
+nothing_is_lost(void **state)
+{
+	struct world *w = *state;
+	struct gw_machine *m = w->f->m;
+
+	run_workers(w, worker_run);
+	gw_lru_add_drain_all(m);
+	fixture_check(w->f);
+	assert_true(gw_u64_load_relaxed(&w->moved) > 1000);
+	for (unsigned i = 0; i < SLOTS; i++) {
+		struct slot *s = &w->slots[i];
+
+		if (s->pfn == GW_PFN_NONE)
+			continue;
+		assert_false(s->isolated);
+		assert_int_equal(gw_ref_read(&gw_page(m, s->pfn)->refcount), 1);
+		check_value(w, s);
+		gw_put_page(m, s->pfn);
+	}
+	assert_int_equal(gw_u64_load_relaxed(&w->mistakes), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(gw_u64_load_relaxed(&m->nodes[0].isolated_frames[i]), 0);
+	assert_int_equal(fixture_free_frames(w->f), FRAMES);
+}
+
+/* ---- who wins ---- */
+
+#define RACES 2000
+
+static void *
+race_run(void *arg)
+{
+	struct worker *me = arg;
+	struct world *w = me->w;
+	struct gw_machine *m = w->f->m;
+	struct gw_page_list list;
+	struct gw_task task;
+
+	if (gw_task_attach(&task, m, me->id % 2))
+		abort();
+	gw_page_list_init(&list);
+	for (unsigned i = 0; i < FRAMES; i++) {
+		if (i % 64 == 0)
+			pthread_barrier_wait(&w->all_here);
+		(void)!gw_isolate_page(m, i, GW_MIGRATE_ASYNC, &list);
+	}
+	gw_u64_add_relaxed(&w->isolations, list.n);
+	pthread_barrier_wait(&w->all_here);
+	gw_putback_movable_pages(m, &list);
+	gw_task_detach(&task);
+	return NULL;
+}
+
+/* P1: of several tasks that isolate the same page exactly one wins, never none. */
+static void
+exactly_one_isolates(void **state)
+{
+	static const struct gw_movable_ops ops = {.migrate = owner_migrate};
+	struct world *w = *state;
+	struct gw_machine *m = w->f->m;
+	gw_pfn_t pages[RACES];
+
+	for (unsigned i = 0; i < RACES; i++) {
+		pages[i] = fixture_alloc(w->f, 0);
+		gw_page_set_movable(m, pages[i], &ops, 0);
+	}
+	pthread_barrier_init(&w->all_here, NULL, THREADS);
+	run_workers(w, race_run);
+	pthread_barrier_destroy(&w->all_here);
+	assert_int_equal(gw_u64_load_relaxed(&w->isolations), RACES);
+	for (unsigned i = 0; i < RACES; i++)
+		gw_put_page(m, pages[i]);
+	assert_int_equal(fixture_free_frames(w->f), FRAMES);
+}
+
+/* ---- blocking ---- */
+
+static void *
+lock_for_a_while(void *arg)
+{
+	struct worker *me = arg;
+	struct gw_machine *m = me->w->f->m;
+	gw_pfn_t pfn = me->w->slots[0].pfn;
+	struct gw_task task;
+
+	if (gw_task_attach(&task, m, 1))
+		abort();
+	gw_page_lock(m, pfn);
+	pthread_barrier_wait(&me->w->all_here);
+	while (!(gw_page_flags(gw_page(m, pfn)) & GW_PG_WAITERS))
+		sched_yield(); /* for ever, if the migration does not wait */
+	gw_page_unlock(m, pfn);
+	gw_task_detach(&task);
+	return NULL;
+}
+
+/* FACTS 1.6: from the fourth pass on SYNC_LIGHT and SYNC wait for the page lock. */
+static void
+sync_waits_for_the_page_lock(void **state)
+{
+	struct world *w = *state;
+	struct gw_machine *m = w->f->m;
+	enum gw_migrate_mode modes[] = {GW_MIGRATE_SYNC_LIGHT, GW_MIGRATE_SYNC};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct worker other = {.w = w};
+		struct gw_migrate_stats stats = {0};
+		struct gw_page_list list;
+		gw_pfn_t pfn = fixture_alloc(w->f, 0);
+
+		w->slots[0].pfn = pfn;
+		gw_page_set_movable(m, pfn, &owner_ops, 0);
+		gw_page_list_init(&list);
+		assert_int_equal(gw_isolate_page(m, pfn, modes[i], &list), 0);
+		pthread_barrier_init(&w->all_here, NULL, 2);
+		assert_int_equal(pthread_create(&other.thread, NULL, lock_for_a_while, &other), 0);
+		pthread_barrier_wait(&w->all_here);
+		assert_int_equal(
+			gw_migrate_pages(m, &list, &target, modes[i], GW_MR_COMPACTION, &stats), 0);
+		assert_int_equal(stats.passes, 4);
+		assert_int_equal(pthread_join(other.thread, NULL), 0);
+		pthread_barrier_destroy(&w->all_here);
+		gw_put_page(m, w->slots[0].pfn);
+	}
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(nothing_is_lost),
+		T(exactly_one_isolates),
+		T(sync_waits_for_the_page_lock),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
