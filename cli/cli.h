@@ -31,6 +31,7 @@ struct cli_verb {
 };
 
 int cli_apply(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 int cli_frag(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_snapshot(int argc, char **argv);
@@ -100,6 +101,9 @@ GW_MUST_CHECK int cli_load(
 
 /* 0, or CLI_BAD after saying that no host has blocks of this order. */
 GW_MUST_CHECK int cli_order_possible(int64_t order);
+
+/* The recorded host that comes with godwit: a path that lives for ever, maybe of no file. */
+const char *cli_bundled_snapshot(void);
 
 /* The live host is out of reach: says why, and what to try. Returns CLI_DENIED. */
 int cli_denied(const char *verb, const char *why);

@@ -101,9 +101,9 @@ cli_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* The snapshot that comes with godwit: in the source tree, else where it was installed. */
-static const char *
-bundled_snapshot(void)
+/* In the source tree, else where it was installed. */
+const char *
+cli_bundled_snapshot(void)
 {
 	static const char *const places[] = {
 		"data/anon-settled.before.tar.zst",
@@ -121,7 +121,7 @@ int
 cli_denied(const char *verb, const char *why)
 {
 	cli_fail("%s; to try it on a recorded host: godwit %s --snapshot %s", why, verb,
-		bundled_snapshot());
+		cli_bundled_snapshot());
 	return CLI_DENIED;
 }
 

@@ -14,6 +14,7 @@
 
 static const struct cli_verb verbs[] = {
 	{"apply", "compact this host, and compare with the plan", cli_apply},
+	{"bench", "measure the engine on this machine", cli_bench},
 	{"frag", "how fragmented memory is: free blocks, indices, a picture", cli_frag},
 	{"plan", "what compaction would give, what it costs, what stands in the way", cli_plan},
 	{"snapshot", "record this host's memory map as one file", cli_snapshot},
