@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_compact.c - the two scanners, their results, hints and ends, and the triggers
- * (FACTS 1.4 rows D8 to D15, D21, D22, R11 to R13; 2.1, 3.7). test_direct.c has the rest.
+ * test_compact.c - the two scanners, their results, hints and ends (FACTS 1.4 rows D8 to
+ * D13, D21, R11, R12; 2.1, 3.7). test_direct.c and test_triggers.c have who starts them.
  *
  * Zones are drawn in pageblocks of 16 frames unless a test says otherwise. world_destroy()
  * checks the machine and every page's bytes.
@@ -242,88 +242,6 @@ nonsense_is_not_suitable(void **state)
 	assert_int_equal(gw_compact_suitable(w->m, 0, PB + 2), GW_COMPACT_NOT_SUITABLE_ZONE);
 	assert_int_equal(gw_zone_available(w->m, 0, PB), 2);
 	assert_int_equal(gw_zone_available(w->m, 1, PB), 0);
-	world_destroy(w);
-}
-
-/* Two nodes of 64 frames, each with one page on its LRU at its bottom. */
-static struct world *
-two_nodes(void)
-{
-	struct gw_zone_config zones[2] = {
-		{.name = "A", .end = 64}, {.name = "B", .node = 1, .start = 64, .end = 128}};
-	struct gw_machine_config config;
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	gw_machine_config_init(&config);
-	config.n_cpus = 2;
-	config.max_order = PB + 1;
-	config.pageblock_order = PB;
-	config.n_frames = 128;
-	config.zones = zones;
-	config.n_zones = 2;
-	w->f = fixture_create_config(&config);
-	w->f->user = w;
-	w->m = w->f->m;
-	for (unsigned node = 0; node < 2; node++) {
-		world_draw(w, node * 64, "m...............");
-		world_fill(w, node * 64 + 16, 32, 'u');
-		world_draw(w, node * 64 + 48, "u...............");
-	}
-	world_ready(w);
-	return w;
-}
-
-/* D15: one node; D14: all of them; neither counts as a stall (FACTS 3.4). */
-static void
-triggers(void **state)
-{
-	struct world *w = two_nodes();
-
-	(void)state;
-	assert_int_equal(gw_compact_node(w->m, 2), -EINVAL);
-	assert_int_equal(gw_compact_node(w->m, 1), 0);
-	assert_int_equal(world_letter(w, 0), 'm');
-	assert_int_equal(world_letter(w, 113), 'm');
-	gw_compact_all_zones(w->m);
-	assert_int_equal(world_letter(w, 49), 'm');
-	assert_int_equal(gw_machine_count(w->m, GW_VM_PGMIGRATE_SUCCESS), 2);
-	assert_int_equal(gw_machine_count(w->m, GW_VM_COMPACT_ISOLATED), 4); /* and targets */
-	assert_int_equal(gw_machine_count(w->m, GW_VM_COMPACT_STALL), 0);
-	assert_int_equal(gw_machine_count(w->m, GW_VM_COMPACT_SUCCESS), 0);
-	world_destroy(w);
-}
-
-/* D14, D21, D22: a page in another CPU's LRU batch moves after a trigger, not after a plain run. */
-static void
-triggers_drain_all_lru_batches(void **state)
-{
-	struct world *w = two_nodes();
-	struct gw_compact_request request = whole_zone_request();
-	struct gw_task other;
-
-	(void)state;
-	assert_int_equal(gw_task_attach(&other, w->m, 1), 0);
-	gw_lru_add(w->m, 0, GW_LRU_INACTIVE_ANON);
-	gw_task_detach(&other);
-	assert_int_equal(gw_compact_zone(w->m, 0, &request, NULL), GW_COMPACT_COMPLETE);
-	assert_int_equal(world_letter(w, 0), 'm'); /* the batch's reference pins it */
-	gw_compact_all_zones(w->m);
-	assert_int_not_equal(world_letter(w, 0), 'm');
-	world_destroy(w);
-}
-
-/* D21: a run's start drains this CPU's own batch. */
-static void
-runs_drain_local_lru_batch(void **state)
-{
-	struct world *w = two_nodes();
-	struct gw_compact_request request = whole_zone_request();
-
-	(void)state;
-	gw_lru_add(w->m, 0, GW_LRU_INACTIVE_ANON);
-	gw_compact_zone(w->m, 0, &request, NULL);
-	assert_int_not_equal(world_letter(w, 0), 'm');
 	world_destroy(w);
 }
 
@@ -837,9 +755,6 @@ main(void)
 		cmocka_unit_test(unevictable_pages),
 		cmocka_unit_test(result_values),
 		cmocka_unit_test(nonsense_is_not_suitable),
-		cmocka_unit_test(triggers),
-		cmocka_unit_test(triggers_drain_all_lru_batches),
-		cmocka_unit_test(runs_drain_local_lru_batch),
 		cmocka_unit_test(leaving_a_block_drains),
 		cmocka_unit_test(whole_zone_runs_leave_frames_on_cpu_lists),
 		cmocka_unit_test(count_ends_the_run),

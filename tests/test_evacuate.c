@@ -241,6 +241,44 @@ large_pages(void **state)
 	}
 }
 
+/* E1: a page finds no target in the region that it is to leave. */
+static void
+sources_are_no_targets(void **state)
+{
+	struct world *w = world_create(FRAMES, PB, PB + 1, 1, NULL);
+	struct gw_compact_stats stats;
+
+	(void)state;
+	world_draw(w, 0, "m.......");
+	world_draw(w, 8, "2---....");
+	world_draw(w, 16, "mmmmm...u.u.u.u.u.u.u.u.u.u.u.u.uuuuuuuuuuuuuuuu");
+	world_ready(w);
+	w->refuse_split = true;
+	stats = run(w, PB, 2);
+	assert_int_equal(stats.result, GW_COMPACT_SUCCESS);
+	assert_int_equal(stats.migrate.succeeded, 1 + 5);
+	assert_true(world_all(w, 8, 4, 'm'));
+	world_destroy(w);
+}
+
+/* Large pages go first: where one cannot, nothing was moved in vain. */
+static void
+large_pages_go_first(void **state)
+{
+	struct world *w = world_create(FRAMES, PB, PB + 1, 1, NULL);
+	struct gw_compact_stats stats;
+
+	(void)state;
+	world_draw(w, 0, "m...2---");
+	world_draw(w, 8, "mmmmmm..u.u.u.u.u.u.u.u.u.u.u.u.uuuuuuuuuuuuuuuuuuuuuuuu");
+	world_ready(w);
+	w->refuse_split = true;
+	stats = run(w, PB, 1);
+	assert_int_equal(stats.result, GW_COMPACT_SUCCESS);
+	assert_int_equal(stats.migrate.succeeded, 6);
+	world_destroy(w);
+}
+
 /* E2: a region with a page that cannot be isolated is not touched; the next one is taken. */
 static void
 pinned_pages_are_left(void **state)
@@ -318,6 +356,7 @@ zone_edges(void **state)
 	world_ready(w);
 	stats = run(w, -1, 0);
 	assert_int_equal(stats.result, GW_COMPACT_COMPLETE);
+	assert_int_equal(world_letter(w, 3), 'm'); /* its pageblock begins before the zone */
 	world_destroy(w);
 }
 
@@ -423,6 +462,8 @@ main(void)
 		cmocka_unit_test(foreign_pageblocks_take_nothing),
 		cmocka_unit_test(regions_have_the_order_asked_for),
 		cmocka_unit_test(large_pages),
+		cmocka_unit_test(sources_are_no_targets),
+		cmocka_unit_test(large_pages_go_first),
 		cmocka_unit_test(pinned_pages_are_left),
 		cmocka_unit_test(watermark_is_obeyed),
 		cmocka_unit_test(cpu_lists_cost_nothing),
