@@ -29,7 +29,12 @@ void gw_pageblock_assign(struct gw_zone *zone, gw_pfn_t pfn, gw_pfn_t n, enum gw
 bool gw_pageblock_is_whole(const struct gw_zone *zone, gw_pfn_t pfn);
 
 /* Per-CPU lists (pcp.c): which orders they hold, a page from them, a page to them. */
-bool gw_pcp_order(const struct gw_machine *m, unsigned order);
+static inline bool
+gw_pcp_order(const struct gw_machine *m, unsigned order)
+{
+	return order < GW_PCP_SMALL_ORDERS || order == m->config.pageblock_order;
+}
+
 gw_pfn_t gw_pcp_take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp);
 void gw_pcp_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order);
 void gw_pcp_insert(struct gw_zone *zone, struct gw_pcp *pcp, gw_pfn_t pfn, unsigned order,

@@ -12,12 +12,6 @@
  */
 #include "engine/phys/buddy.h"
 
-bool
-gw_pcp_order(const struct gw_machine *m, unsigned order)
-{
-	return order < GW_PCP_SMALL_ORDERS || order == m->config.pageblock_order;
-}
-
 static unsigned
 list_index(unsigned order, enum gw_migratetype type)
 {
