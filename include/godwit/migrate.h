@@ -75,7 +75,10 @@ struct gw_movable_ops {
 
 /* Where new pages come from. */
 struct gw_migrate_target {
-	/* A page of `order` for `src`, the caller's reference on it passed on. 0 or -ENOMEM. */
+	/*
+	 * A page of `order` for `src`, the caller's reference on it passed on. 0; -ENOMEM: there is
+	 * none, split or end; another negative errno: this page stays, the others go on.
+	 */
 	int (*get_new_page)(
 		void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst);
 	/* Takes an unused new page back (A1). NULL: gw_put_page(). */
