@@ -29,7 +29,7 @@ struct block_signs {
 struct block_table {
 	gw_pfn_t first, n; /* pageblocks that overlap the zone */
 	struct block_signs *signs;
-	uint64_t present, reserved; /* frames of the zone that are no hole; of these, reserved */
+	uint64_t memory; /* frames of the zone that are no hole and not reserved */
 };
 
 struct gw_range
@@ -42,29 +42,41 @@ gw_twin_zone_range(const struct gw_snapshot *snap, unsigned zone)
 		z->start_pfn, end < snap->n_frames ? (gw_pfn_t)end : snap->n_frames};
 }
 
-static bool
-is_kernel_sign(enum gw_kind kind)
-{
-	return kind == GW_KIND_SLAB || kind == GW_KIND_PGTABLE || kind == GW_KIND_COMPOUND ||
-	       kind == GW_KIND_KERNEL;
-}
+/* What a frame of each kind adds to its pageblock's signs, as four 16-bit sums in one word. */
+#define SIGN_KERNEL  1u
+#define SIGN_SLAB    (1u << 16)
+#define SIGN_NOFLAG  ((uint64_t)1 << 32)
+#define SIGN_NOTHING ((uint64_t)1 << 48) /* a hole or reserved */
 
-static void
-count_sign(struct block_signs *signs, gw_frame_t frame)
-{
-	enum gw_kind kind = gw_frame_kind(frame);
+static const uint64_t sign_weights[GW_FRAME_KIND + 1] = {
+	[GW_KIND_HOLE] = SIGN_NOTHING,
+	[GW_KIND_RESERVED] = SIGN_NOTHING,
+	[GW_KIND_NOFLAG] = SIGN_NOFLAG,
+	[GW_KIND_SLAB] = SIGN_KERNEL | SIGN_SLAB,
+	[GW_KIND_PGTABLE] = SIGN_KERNEL,
+	[GW_KIND_COMPOUND] = SIGN_KERNEL,
+	[GW_KIND_KERNEL] = SIGN_KERNEL,
+};
 
-	if (kind == GW_KIND_HOLE || kind == GW_KIND_RESERVED)
-		return;
-	signs->memory++;
-	if (is_kernel_sign(kind))
-		signs->kernel++;
-	if (kind == GW_KIND_SLAB)
-		signs->slab++;
-	if (kind == GW_KIND_NOFLAG)
-		signs->noflag++;
-	if (frame & GW_FRAME_LRU)
-		signs->movable++;
+/* The signs of frames [pfn, end), all of one pageblock. */
+static struct block_signs
+read_block(const gw_frame_t *frames, gw_pfn_t pfn, gw_pfn_t end)
+{
+	gw_pfn_t n = end - pfn;
+	unsigned lru = 0;
+	uint64_t sum = 0;
+
+	for (; pfn < end; pfn++) {
+		sum += sign_weights[frames[pfn] & GW_FRAME_KIND];
+		lru += (frames[pfn] & GW_FRAME_LRU) != 0;
+	}
+	return (struct block_signs){
+		.kernel = (uint16_t)sum,
+		.slab = (uint16_t)(sum >> 16),
+		.noflag = (uint16_t)(sum >> 32),
+		.movable = (uint16_t)lru,
+		.memory = (uint16_t)(n - (sum >> 48)),
+	};
 }
 
 static int
@@ -72,19 +84,18 @@ read_signs(const struct gw_snapshot *snap, unsigned zone, struct block_table *ta
 {
 	struct gw_range r = gw_twin_zone_range(snap, zone);
 
-	table->first = r.start >> snap->pageblock_order;
+	*table = (struct block_table){.first = r.start >> snap->pageblock_order};
 	table->n = ((r.end - 1) >> snap->pageblock_order) + 1 - table->first;
-	table->present = table->reserved = 0;
 	table->signs = calloc(table->n, sizeof(*table->signs));
 	if (!table->signs)
 		return -ENOMEM;
-	for (gw_pfn_t pfn = r.start; pfn < r.end; pfn++) {
-		enum gw_kind kind = gw_frame_kind(snap->frames[pfn]);
+	for (gw_pfn_t b = 0; b < table->n; b++) {
+		gw_pfn_t pfn = (table->first + b) << snap->pageblock_order;
+		gw_pfn_t end = pfn + ((gw_pfn_t)1 << snap->pageblock_order);
 
-		table->present += kind != GW_KIND_HOLE;
-		table->reserved += kind == GW_KIND_RESERVED;
-		count_sign(&table->signs[(pfn >> snap->pageblock_order) - table->first],
-			snap->frames[pfn]);
+		table->signs[b] = read_block(
+			snap->frames, pfn < r.start ? r.start : pfn, end > r.end ? r.end : end);
+		table->memory += table->signs[b].memory;
 	}
 	return 0;
 }
@@ -94,14 +105,14 @@ read_signs(const struct gw_snapshot *snap, unsigned zone, struct block_table *ta
  * those that hold anything else before those that are unflagged from end to end (a vmalloc area
  * looks like that), then by growing share of kernel pages.
  */
-#define NOFLAG_RANKS 514
+#define NOFLAG_RANKS 515
 
 static unsigned
 noflag_rank(const struct block_signs *signs)
 {
 	if (signs->kernel == 0)
 		return signs->noflag == signs->memory ? 1 : 0;
-	return 1 + (unsigned)((uint32_t)signs->kernel * 512 / signs->memory);
+	return 2 + (unsigned)((uint32_t)signs->kernel * 512 / signs->memory);
 }
 
 /*
@@ -111,14 +122,14 @@ noflag_rank(const struct block_signs *signs)
 static uint64_t
 count_unmanaged(const struct block_table *table, uint64_t managed)
 {
-	uint64_t known = managed + table->reserved, whole = 0;
+	uint64_t whole = 0;
 
 	for (gw_pfn_t b = 0; b < table->n; b++)
 		if (table->signs[b].noflag && noflag_rank(&table->signs[b]) == 1)
 			whole += table->signs[b].noflag;
-	if (table->present <= known)
+	if (table->memory <= managed)
 		return 0;
-	return table->present - known < whole ? table->present - known : whole;
+	return table->memory - managed < whole ? table->memory - managed : whole;
 }
 
 /* How many unflagged frames of each rank are to be taken as per-CPU pages. */
@@ -160,29 +171,33 @@ pick_kind(unsigned rank, uint64_t take[NOFLAG_RANKS], uint64_t *unmanaged)
 	return GW_KIND_PCP;
 }
 
-int
-gw_infer_noflag(struct gw_snapshot *snap, unsigned zone, struct gw_twin_notes *notes)
+/* T1. The pageblocks' signs learn of the kernel pages that are found. */
+static void
+infer_noflag(struct gw_snapshot *snap, struct gw_range r, const struct block_table *table,
+	struct gw_twin_notes *notes)
 {
-	struct gw_range r = gw_twin_zone_range(snap, zone);
-	uint64_t take[NOFLAG_RANKS], unmanaged;
-	struct block_table table;
+	uint64_t take[NOFLAG_RANKS], unmanaged = notes->unmanaged;
 
-	if (read_signs(snap, zone, &table))
-		return -ENOMEM;
-	notes->pcp_reported = snap->zones[zone].pcp_count;
-	unmanaged = notes->unmanaged = count_unmanaged(&table, snap->zones[zone].managed);
-	share_out(&table, notes->pcp_reported, take, notes);
-	for (gw_pfn_t pfn = r.start; pfn < r.end; pfn++) {
-		gw_frame_t *frame = &snap->frames[pfn];
-		gw_pfn_t block = (pfn >> snap->pageblock_order) - table.first;
+	share_out(table, notes->pcp_reported, take, notes);
+	for (gw_pfn_t b = 0; b < table->n; b++) {
+		struct block_signs *signs = &table->signs[b];
+		gw_pfn_t pfn = (table->first + b) << snap->pageblock_order;
+		unsigned rank = noflag_rank(signs);
 
-		if (gw_frame_kind(*frame) != GW_KIND_NOFLAG)
-			continue;
-		*frame &= (gw_frame_t)~GW_FRAME_KIND;
-		*frame |= (gw_frame_t)pick_kind(noflag_rank(&table.signs[block]), take, &unmanaged);
+		for (unsigned left = signs->noflag; left > 0; pfn++) {
+			gw_frame_t *frame = &snap->frames[pfn];
+			enum gw_kind kind;
+
+			if (pfn < r.start || gw_frame_kind(*frame) != GW_KIND_NOFLAG)
+				continue;
+			left--;
+			kind = pick_kind(rank, take, &unmanaged);
+			*frame = (gw_frame_t)((*frame & (gw_frame_t)~GW_FRAME_KIND) | kind);
+			signs->kernel = (uint16_t)(signs->kernel + (kind == GW_KIND_KERNEL));
+			signs->memory = (uint16_t)(signs->memory - (kind == GW_KIND_RESERVED));
+		}
+		signs->noflag = 0;
 	}
-	free(table.signs);
-	return 0;
 }
 
 /* Rank of a pageblock for not being MOVABLE: the kernel's share first, then a lack of movable
@@ -242,40 +257,56 @@ pick_type(const struct block_signs *signs, uint64_t left[GW_MT_NR])
 	return GW_MT_MOVABLE;
 }
 
-int
-gw_infer_pageblocks(const struct gw_snapshot *snap, unsigned zone, struct gw_machine *m,
-	struct gw_twin_notes *notes)
+/* T2 */
+static int
+infer_types(const struct gw_snapshot *snap, const struct gw_zone_snapshot *zone,
+	const struct block_table *table, struct gw_machine *m, struct gw_twin_notes *notes)
 {
-	const struct gw_zone_snapshot *z = &snap->zones[zone];
-	struct block_table table;
 	uint64_t left[GW_MT_NR], wanted = 0, at_threshold = 0;
-	unsigned threshold;
+	unsigned threshold = TYPE_RANKS;
 	int ret = 0;
 
-	if (!z->has_pagetypes)
-		return 0;
-	if (read_signs(snap, zone, &table))
-		return -ENOMEM;
-	memcpy(left, z->pageblocks, sizeof(left));
+	memcpy(left, zone->pageblocks, sizeof(left));
 	for (unsigned t = 0; t < GW_MT_NR; t++)
 		wanted += t == GW_MT_MOVABLE ? 0 : left[t];
-	threshold = wanted ? rank_threshold(&table, wanted, &at_threshold) : TYPE_RANKS;
-	for (gw_pfn_t b = 0; b < table.n && !ret; b++) {
-		unsigned rank = type_rank(&table.signs[b]);
+	if (wanted)
+		threshold = rank_threshold(table, wanted, &at_threshold);
+	for (gw_pfn_t b = 0; b < table->n && !ret; b++) {
+		unsigned rank = type_rank(&table->signs[b]);
 		enum gw_migratetype type = GW_MT_MOVABLE;
-		bool chosen = table.signs[b].memory && rank > threshold;
+		bool chosen = rank > threshold;
 
-		if (table.signs[b].memory && rank == threshold && at_threshold > 0) {
+		if (table->signs[b].memory == 0)
+			continue;
+		if (rank == threshold && at_threshold > 0) {
 			at_threshold--;
 			chosen = true;
 		}
 		if (chosen)
-			type = pick_type(&table.signs[b], left);
-		notes->pageblocks_inferred[type] += table.signs[b].memory ? 1 : 0;
+			type = pick_type(&table->signs[b], left);
+		notes->pageblocks_inferred[type]++;
 		if (type != GW_MT_MOVABLE)
 			ret = gw_seed_pageblock(
-				m, (table.first + b) << snap->pageblock_order, type);
+				m, (table->first + b) << snap->pageblock_order, type);
 	}
+	return ret;
+}
+
+int
+gw_infer_zone(
+	struct gw_snapshot *snap, unsigned zone, struct gw_machine *m, struct gw_twin_notes *notes)
+{
+	const struct gw_zone_snapshot *z = &snap->zones[zone];
+	struct block_table table;
+	int ret = 0;
+
+	if (read_signs(snap, zone, &table))
+		return -ENOMEM;
+	notes->pcp_reported = z->pcp_count;
+	notes->unmanaged = count_unmanaged(&table, z->managed);
+	infer_noflag(snap, gw_twin_zone_range(snap, zone), &table, notes);
+	if (z->has_pagetypes)
+		ret = infer_types(snap, z, &table, m, notes);
 	free(table.signs);
 	return ret;
 }

@@ -59,18 +59,26 @@ available(struct gw_machine *m, unsigned order)
 	return n;
 }
 
-/* One byte per aligned region of the order wanted: 1 if every frame of it is free. */
-static uint8_t *
-free_regions(const struct planning *p)
+/* Regions of whole pageblocks, from the pageblocks' contents. */
+static void
+free_large_regions(
+	const struct planning *p, const struct gw_block_contents *blocks, uint8_t *regions)
+{
+	unsigned order = p->plan->request.order - p->plan->pageblock_order;
+
+	for (gw_pfn_t b = 0; b < p->plan->n_blocks && b >> order < p->n_regions; b++)
+		if (blocks[b].free != 1u << p->plan->pageblock_order)
+			regions[b >> order] = 0;
+}
+
+/* Smaller regions, from the frames. */
+static void
+free_small_regions(const struct planning *p, uint8_t *regions)
 {
 	unsigned order = p->plan->request.order;
-	uint8_t *regions = malloc(p->n_regions ? p->n_regions : 1);
 	gw_pfn_t pfn = 0, n_frames = p->twin->snap->n_frames;
 	struct gw_frame_info info;
 
-	if (!regions)
-		return NULL;
-	memset(regions, 1, p->n_regions);
 	while (pfn < n_frames && !gw_frame_info(p->m, pfn, &info)) {
 		gw_pfn_t next = info.head + ((gw_pfn_t)1 << info.order);
 
@@ -80,6 +88,21 @@ free_regions(const struct planning *p)
 				regions[r] = 0;
 		pfn = next;
 	}
+}
+
+/* One byte per aligned region of the order wanted: 1 if every frame of it is free now. */
+static uint8_t *
+free_regions(const struct planning *p, const struct gw_block_contents *blocks)
+{
+	uint8_t *regions = malloc(p->n_regions ? p->n_regions : 1);
+
+	if (!regions)
+		return NULL;
+	memset(regions, 1, p->n_regions);
+	if (p->plan->request.order >= p->plan->pageblock_order)
+		free_large_regions(p, blocks, regions);
+	else
+		free_small_regions(p, regions);
 	return regions;
 }
 
@@ -194,7 +217,7 @@ price_stops(struct planning *p)
 
 	if (plan->n_stops == 0)
 		return 0;
-	after = free_regions(p);
+	after = free_regions(p, plan->after);
 	if (!after)
 		return -ENOMEM;
 	for (gw_pfn_t r = 0; r < p->n_regions; r++)
@@ -334,7 +357,7 @@ run_and_compare(struct planning *p)
 	if (ret)
 		return ret;
 	p->n_regions = p->twin->snap->n_frames >> plan->request.order;
-	p->free_before = free_regions(p);
+	p->free_before = free_regions(p, plan->before);
 	if (!p->free_before)
 		return -ENOMEM;
 	start = now();

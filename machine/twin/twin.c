@@ -3,11 +3,10 @@
  * twin.c - building the twin of a snapshot, and reading it back (godwit/twin.h).
  *
  * Steps
- *   W1  infer what unflagged frames are (infer.c)
- *   W2  make a machine with the host's zones, watermarks and per-CPU sizes
- *   W3  type the pageblocks (infer.c)
- *   W4  seed free blocks (blocks.c), per-CPU frames, then pages in use
- *   W5  later, on gw_twin_rest(): the per-CPU frames that drain by themselves do
+ *   W1  make a machine with the host's zones, watermarks and per-CPU sizes
+ *   W2  zone by zone, infer what unflagged frames are and the types of pageblocks (infer.c)
+ *   W3  seed free blocks (blocks.c), per-CPU frames, then pages in use
+ *   W4  later, on gw_twin_rest(): the per-CPU frames that drain by themselves do
  *
  * Pages that the host's kernel could move are movable-ops pages of the twin: `index` holds the
  * gw_frame_t of their head, and travels with them (T3). A snapshot has no page tables and no
@@ -172,7 +171,7 @@ seed_zone(struct gw_twin *twin, unsigned zone, unsigned rest_seconds)
 		.end = r.end,
 		.draining = draining_frames(&twin->snap->zones[zone], rest_seconds),
 		.pcp = twin->snap->zones[zone].pcp_count};
-	int ret = gw_infer_pageblocks(twin->snap, zone, twin->machine, s.notes);
+	int ret = gw_infer_zone(twin->snap, zone, twin->machine, s.notes);
 	gw_pfn_t n;
 
 	if (!ret)
@@ -284,15 +283,10 @@ gw_twin_create(struct gw_snapshot *snap, const struct gw_twin_options *options,
 		goto fail;
 	if (options->reclaim_clean)
 		drop_clean(snap);
-	for (unsigned z = 0; z < snap->n_zones; z++) { /* W1 */
-		ret = gw_infer_noflag(snap, z, &twin->notes[z]);
-		if (ret)
-			goto fail;
-	}
-	ret = make_machine(twin, err); /* W2 */
+	ret = make_machine(twin, err); /* W1 */
 	if (ret)
 		goto fail;
-	ret = seed_all(twin, options->rest_seconds, err); /* W3, W4 */
+	ret = seed_all(twin, options->rest_seconds, err); /* W2, W3 */
 	if (ret)
 		goto fail;
 	*out = twin;

@@ -22,12 +22,12 @@ struct gw_range gw_twin_zone_range(const struct gw_snapshot *snap, unsigned zone
 /* Clean page cache on an LRU list that nobody maps: what "drop caches" would free. */
 bool gw_frame_is_droppable(gw_frame_t frame);
 
-/* Turn every NOFLAG frame of a zone into PCP or KERNEL (infer.c). -ENOMEM or 0. */
-int gw_infer_noflag(struct gw_snapshot *snap, unsigned zone, struct gw_twin_notes *notes);
-
-/* Set the migratetypes of a zone's pageblocks so that the totals agree (infer.c). */
-int gw_infer_pageblocks(const struct gw_snapshot *snap, unsigned zone, struct gw_machine *m,
-	struct gw_twin_notes *notes);
+/*
+ * Turn every NOFLAG frame of a zone into PCP or KERNEL, and give its pageblocks their migratetypes
+ * (infer.c). Before its frames are seeded. 0, -ENOMEM.
+ */
+int gw_infer_zone(
+	struct gw_snapshot *snap, unsigned zone, struct gw_machine *m, struct gw_twin_notes *notes);
 
 /* Cut a zone's free frames into blocks, in agreement with buddyinfo, and seed them (blocks.c). */
 int gw_seed_free_frames(const struct gw_snapshot *snap, unsigned zone, struct gw_machine *m,
