@@ -36,6 +36,7 @@ static const struct {
 	[GW_BLOCK_DENSE] = {172, '*'},
 	[GW_BLOCK_HUGE] = {68, 'H'},
 	[GW_BLOCK_BLOCKED] = {161, '#'},
+	[GW_BLOCK_RESERVED] = {240, ':'},
 };
 
 #define ACROSS_MAX 256
@@ -228,7 +229,8 @@ put_legend(const struct gw_report *r, const struct gw_picture *p)
 		gw_tone(r, GW_TONE_PLAIN);
 	}
 	for (unsigned s = GW_BLOCK_FREE; s < GW_BLOCK_STATES; s++) {
-		const bool ends_line = p->n_maps > 1 || s % 2 == 0;
+		const bool ends_line =
+			p->n_maps > 1 || s % 2 == 0 || s + 1 == GW_BLOCK_STATES;
 
 		fputs("  ", r->out);
 		put_swatch(r, s);

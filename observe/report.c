@@ -16,6 +16,7 @@ const char *const gw_block_state_titles[GW_BLOCK_STATES] = {
 	[GW_BLOCK_DENSE] = "movable, fuller",
 	[GW_BLOCK_HUGE] = "one huge page",
 	[GW_BLOCK_BLOCKED] = "blocked",
+	[GW_BLOCK_RESERVED] = "reserved",
 };
 
 const char *const gw_block_state_names[GW_BLOCK_STATES] = {
@@ -26,6 +27,7 @@ const char *const gw_block_state_names[GW_BLOCK_STATES] = {
 	[GW_BLOCK_DENSE] = "dense",
 	[GW_BLOCK_HUGE] = "huge",
 	[GW_BLOCK_BLOCKED] = "blocked",
+	[GW_BLOCK_RESERVED] = "reserved",
 };
 
 const char *const gw_migratetype_names[GW_MT_NR] = {

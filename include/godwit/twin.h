@@ -84,6 +84,7 @@ enum gw_block_state {
 	GW_BLOCK_DENSE,	  /* movable, above */
 	GW_BLOCK_HUGE,	  /* one huge page (THP or hugetlb) */
 	GW_BLOCK_BLOCKED, /* holds frames that cannot move */
+	GW_BLOCK_RESERVED, /* nothing in it was ever given to the allocator */
 	GW_BLOCK_STATES
 };
 

@@ -98,6 +98,8 @@ gw_block_state(const struct gw_block_contents *c)
 
 	if (all == 0)
 		return GW_BLOCK_NONE;
+	if (c->kinds[GW_KIND_RESERVED] == all)
+		return GW_BLOCK_RESERVED;
 	if (c->kinds[GW_KIND_HUGETLB] == all || c->huge)
 		return GW_BLOCK_HUGE;
 	if (c->unmovable || c->reclaimable)
