@@ -25,6 +25,8 @@ static const char help[] =
 	"                      evacuate: the cheapest pageblocks first\n"
 	"  --reclaim NAME      none (default), or clean: drop clean page cache first\n"
 	"  --stop-at FRAME     a run that ends where the migration scanner reaches it\n"
+	"  --rest SECONDS      from the snapshot to the run, in which per-CPU lists drain\n"
+	"                      (default: " STRING(GW_PLAN_REST_SECONDS) ")\n"
 	"  --ns-per-page N     cost of moving a page in ns (default: " STRING(
 		GW_PLAN_NS_PER_PAGE) ", measured)\n"
 				     "  --html FILE         also write one page with zoomable "
@@ -42,7 +44,7 @@ static const char help[] =
 				     "  godwit plan --snapshot host.tar.zst --planner evacuate "
 				     "--count 500 --json\n";
 
-enum { OPT_COUNT = CLI_OPT_VERB, OPT_PLANNER, OPT_RECLAIM, OPT_STOP_AT, OPT_NS_PER_PAGE, OPT_HTML };
+enum { OPT_COUNT = CLI_OPT_VERB, OPT_PLANNER, OPT_RECLAIM, OPT_STOP_AT, OPT_REST, OPT_NS_PER_PAGE, OPT_HTML };
 
 static const struct option options[] = {
 	CLI_COMMON_OPTIONS,
@@ -53,6 +55,7 @@ static const struct option options[] = {
 	{"planner", required_argument, NULL, OPT_PLANNER},
 	{"reclaim", required_argument, NULL, OPT_RECLAIM},
 	{"stop-at", required_argument, NULL, OPT_STOP_AT},
+	{"rest", required_argument, NULL, OPT_REST},
 	{"ns-per-page", required_argument, NULL, OPT_NS_PER_PAGE},
 	{"html", required_argument, NULL, OPT_HTML},
 	{NULL, 0, NULL, 0},
@@ -86,6 +89,10 @@ take_option(struct arguments *a, int option, const char *value)
 	case OPT_STOP_AT:
 		status = cli_number("--stop-at", value, 1, GW_PFN_MAX, &n);
 		a->request.stop_at = (gw_pfn_t)n;
+		return status;
+	case OPT_REST:
+		status = cli_number("--rest", value, 0, 1000000, &n);
+		a->request.rest_seconds = (unsigned)n;
 		return status;
 	case OPT_NS_PER_PAGE:
 		return cli_number("--ns-per-page", value, 1, 1000000000, &a->request.ns_per_page);

@@ -75,6 +75,8 @@ gw_json_notes(const struct gw_twin_notes *n)
 	gw_json_set(&object, "pcp_placed", gw_json_uint(n->pcp_placed));
 	gw_json_set(&object, "pcp_certain", gw_json_uint(n->pcp_certain));
 	gw_json_set(&object, "pcp_confidence", gw_json_uint(n->pcp_confidence));
+	gw_json_set(&object, "pcp_drained", gw_json_uint(n->pcp_drained));
+	gw_json_set(&object, "unmanaged", gw_json_uint(n->unmanaged));
 	gw_json_set(&object, "kernel_inferred", gw_json_uint(n->kernel_inferred));
 	gw_json_set(&object, "torn_folios", gw_json_uint(n->torn_folios));
 	gw_json_set(&object, "torn_blocks", gw_json_uint(n->torn_blocks));

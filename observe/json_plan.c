@@ -84,6 +84,7 @@ request(const struct gw_plan_request *r)
 		json_string(r->planner == GW_PLANNER_EVACUATE ? "evacuate" : "scanners"));
 	gw_json_set(&o, "reclaim", json_string(r->reclaim_clean ? "clean" : "none"));
 	gw_json_set(&o, "stop_at", r->stop_at ? gw_json_uint(r->stop_at) : json_null());
+	gw_json_set(&o, "rest_seconds", gw_json_uint(r->rest_seconds));
 	gw_json_set(&o, "ns_per_page", gw_json_uint(r->ns_per_page));
 	gw_json_set(&o, "ns_per_scanned", gw_json_uint(r->ns_per_scanned));
 	return o;

@@ -268,6 +268,12 @@ gw_machine_destroy(struct gw_machine *m)
 	m->ops->release(m->ctx, m, sizeof(*m));
 }
 
+void *
+gw_machine_ctx(const struct gw_machine *m)
+{
+	return m->ctx;
+}
+
 int
 gw_task_attach(struct gw_task *task, struct gw_machine *machine, unsigned cpu)
 {

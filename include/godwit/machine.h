@@ -82,6 +82,9 @@ GW_MUST_CHECK int gw_machine_create(const struct gw_machine_config *config,
 /* Release everything. No task may be inside the machine, none attached. NULL is fine. */
 void gw_machine_destroy(struct gw_machine *m);
 
+/* The ctx that the machine was made with: where callbacks find their own state. Any thread. */
+void *gw_machine_ctx(const struct gw_machine *m);
+
 /*
  * Walk everything and compare (DESIGN 4): every frame in exactly one place, counts that add up,
  * lists whole. The machine must be idle.
