@@ -22,7 +22,7 @@ struct gw_copy {
 };
 
 struct gw_machine_ops {
-	/* Zeroed memory, aligned for any type (to a page from 64 KiB on); NULL if there is none. */
+	/* Zeroed memory, aligned to 64 bytes (to a page from 64 KiB on); NULL if there is none. */
 	void *(*alloc)(void *ctx, size_t bytes);
 	/* `bytes` is what was asked of alloc; p is never NULL. */
 	void (*release)(void *ctx, void *p, size_t bytes);
