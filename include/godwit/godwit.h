@@ -11,6 +11,8 @@
 #include "zone.h"
 #include "migrate.h"
 #include "compact.h"
+#include "mm.h"
+#include "soft.h"
 #include "kind.h"
 #include "snapshot.h"
 #include "twin.h"

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pte.h - page-table entries.
+ *
+ * Idea. An entry is one 64-bit word, read and changed atomically, since CPUs walk page tables without
+ * locks and set young and dirty in them.
+ *
+ *   present           bit 0; frame number in bits 12..43
+ *   migration read    not present, kind 1; the old page's frame number in its place
+ *   migration write   not present, kind 2; the same
+ *   (kind 3 is for swap)
+ *   none              0
+ *
+ * Flag bits keep their places in present and migration entries, so that young, dirty and
+ * soft-dirty survive a migration (FACTS 2.3).
+ */
+#ifndef GW_ENGINE_VIRT_PTE_H
+#define GW_ENGINE_VIRT_PTE_H
+
+#include "engine/sync/sync.h"
+#include "godwit/mm.h"
+
+typedef uint64_t gw_pte_t;
+
+#define GW_PTE_PRESENT	  0x001u
+#define GW_PTE_WRITE	  0x002u
+#define GW_PTE_YOUNG	  0x004u
+#define GW_PTE_DIRTY	  0x008u
+#define GW_PTE_SOFT_DIRTY 0x010u
+#define GW_PTE_ZERO	  0x020u /* the shared zero page: no map count, no reference */
+#define GW_PTE_FLAGS	  0x03fu
+#define GW_PTE_KIND_SHIFT 8 /* two bits, of entries that are not present */
+#define GW_PTE_PFN_SHIFT  12
+
+enum gw_pte_kind {
+	GW_PTE_NONE,
+	GW_PTE_IS_PRESENT,
+	GW_PTE_MIGRATION_READ,
+	GW_PTE_MIGRATION_WRITE
+};
+
+#define GW_PTES_PER_TABLE 512
+
+static inline enum gw_pte_kind
+gw_pte_kind(gw_pte_t pte)
+{
+	if (pte & GW_PTE_PRESENT)
+		return GW_PTE_IS_PRESENT;
+	switch (pte >> GW_PTE_KIND_SHIFT & 3) {
+	case 1:
+		return GW_PTE_MIGRATION_READ;
+	case 2:
+		return GW_PTE_MIGRATION_WRITE;
+	default:
+		return GW_PTE_NONE;
+	}
+}
+
+static inline bool
+gw_pte_is_migration(gw_pte_t pte)
+{
+	enum gw_pte_kind kind = gw_pte_kind(pte);
+
+	return kind == GW_PTE_MIGRATION_READ || kind == GW_PTE_MIGRATION_WRITE;
+}
+
+static inline gw_pfn_t
+gw_pte_pfn(gw_pte_t pte)
+{
+	return (gw_pfn_t)(pte >> GW_PTE_PFN_SHIFT);
+}
+
+static inline gw_pte_t
+gw_pte_present(gw_pfn_t pfn, uint64_t flags)
+{
+	return (gw_pte_t)pfn << GW_PTE_PFN_SHIFT | flags | GW_PTE_PRESENT;
+}
+
+static inline gw_pte_t
+gw_pte_migration(gw_pfn_t pfn, bool write, uint64_t flags)
+{
+	return (gw_pte_t)pfn << GW_PTE_PFN_SHIFT |
+	       (flags & (GW_PTE_YOUNG | GW_PTE_DIRTY | GW_PTE_SOFT_DIRTY)) |
+	       (uint64_t)(write ? 2 : 1) << GW_PTE_KIND_SHIFT;
+}
+
+#endif

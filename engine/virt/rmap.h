@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rmap.h - from a page to the entries that map it (FACTS R1 to R9, D2, D3).
+ *
+ * Idea. Every VMA that may map pages of an anon_vma is linked to it: one gw_anon_link for each pair.
+ * fork links the child's VMAs to all of the parent's anon_vmas and gives them one of their own
+ * for pages to come. An anon_vma's links stand in an interval tree by page offset; a walk
+ * visits those that cover the page's index and looks at one address in each.
+ *
+ * Invariants
+ *   K1  the interval trees of a family of anon_vmas change only under their root's lock, and so do
+ *       start, end and pgoff of linked VMAs (R5, R6)
+ *   K2  an anon_vma reached through a page is trusted only after page_mapped was seen under RCU,
+ *       or with a counted reference (I3)
+ */
+#ifndef GW_ENGINE_VIRT_RMAP_H
+#define GW_ENGINE_VIRT_RMAP_H
+
+#include "engine/virt/virt.h"
+
+struct gw_anon_vma {
+	struct gw_anon_vma *root; /* the oldest of the family, pinned by its children */
+	gw_rwlock lock;		  /* rank RMAP; only the root's is ever taken */
+	gw_refcount refs;
+	struct gw_itree links; /* gw_anon_link.node, by page offset; guarded by root->lock */
+	gw_rcu_head rcu;
+	struct gw_machine *machine;
+};
+
+struct gw_anon_link {
+	struct gw_inode node; /* [pgoff, pgoff + pages) of the VMA */
+	struct gw_vma *vma;
+	struct gw_anon_vma *anon_vma;
+	struct gw_anon_link *next; /* of vma->links */
+};
+
+/* Give a VMA its anon_vma before its first anonymous page; racing faults agree on one. mmap_lock
+ * held for reading. 0 or -ENOMEM. */
+GW_MUST_CHECK int gw_anon_vma_prepare(struct gw_vma *vma);
+/* Link dst to all that src is linked to, and share its anon_vma (splits, moves). 0 or -ENOMEM. */
+GW_MUST_CHECK int gw_anon_vma_clone(struct gw_vma *dst, const struct gw_vma *src);
+/* The same for fork, with an anon_vma of the child's own for new pages. 0 or -ENOMEM. */
+GW_MUST_CHECK int gw_anon_vma_fork(struct gw_vma *child, const struct gw_vma *parent);
+/* Undo all links of a VMA; frees what nobody needs any more. */
+void gw_anon_vma_unlink(struct gw_vma *vma);
+
+/* Change start, end, pgoff of a VMA: between the two it is in no interval tree of rmap, and no walk
+ * runs over its family (R5). With no anon_vma both do nothing. */
+void gw_vma_change_begin(struct gw_vma *vma);
+void gw_vma_change_end(struct gw_vma *vma);
+
+/* A new anonymous page of vma at addr: owner, index, first map. Page not visible yet. */
+void gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr);
+/* One more / one fewer entry maps the page; leaf lock held. The entry's reference is the caller's. */
+void gw_rmap_dup(struct gw_machine *m, gw_pfn_t page);
+void gw_rmap_remove(struct gw_machine *m, gw_pfn_t page);
+bool gw_page_mapped(const struct gw_machine *m, gw_pfn_t page);
+
+/* The page's anon_vma with a counted reference, or NULL if it cannot be trusted (D3). */
+struct gw_anon_vma *gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page);
+void gw_anon_vma_put(struct gw_anon_vma *anon_vma);
+
+/*
+ * Visit every place where the page may be mapped: the only walker. `visit` gets the VMA and the
+ * address and returns false to end. The caller holds the page lock and a reference on anon_vma.
+ */
+struct gw_rmap_walk {
+	bool (*visit)(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr);
+	gw_pfn_t page;
+	void *ctx;
+};
+void gw_rmap_walk(struct gw_machine *m, struct gw_anon_vma *anon_vma, uint64_t index,
+	struct gw_rmap_walk *walk);
+
+/* ---- migration entries (migration_entry.c) ---- */
+
+/*
+ * Replace every present entry of a locked page by a migration entry (flags kept; the entry's
+ * reference and map count given up). Pages with an entry in a temporary stack stay (R7).
+ * Returns how many were replaced, or -EAGAIN with all of them restored if some could not be.
+ */
+int gw_unmap_for_migration(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma);
+/* Turn every migration entry that names `old` into an entry of `winner` (may be old). */
+void gw_remove_migration_entries(struct gw_machine *m, gw_pfn_t old, gw_pfn_t winner,
+	struct gw_anon_vma *anon_vma);
+/*
+ * A fault met a migration entry: wait until its page is unlocked, in the machine's era (FACTS 1.3).
+ * Called with the leaf lock held and mmap_lock held for reading; gives up both before it
+ * sleeps. The caller faults again from scratch (R10). 0 or -EINTR.
+ */
+int gw_migration_entry_wait(struct gw_mm *mm, gw_atomic_u64 *pte, gw_spinlock *leaf_lock);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virt.h - virtual memory inside the engine: address spaces, VMAs, page tables.
+ *
+ * Idea. An address space's VMAs stand in an interval tree by address (itree.h). Page tables are frames
+ * of the machine, four levels of 512 words; CPUs walk them without locks. Reverse mapping is
+ * in rmap.h.
+ *
+ * Locks (docs/locking.md)
+ *   mm->mmap_lock    rank MMAP: the VMA tree and what VMAs say. Faults read, changes write; a
+ *                    stack grows under reading, with its anon_vma's root lock (R6)
+ *   root lock        rank RMAP, of an anon_vma's root: the interval trees of all its anon_vmas,
+ *                    and start, end and pgoff of the VMAs that stand in them (R5)
+ *   mm->table_lock   rank PAGETABLE: entries of the upper three levels
+ *   leaf lock        rank PAGETABLE: the 512 entries of one lowest table; one of a hashed
+ *                    array in the mm (split locks). Two: in the order of their addresses
+ *
+ * Lifetimes
+ *   mm       users: who runs in it; the last gw_mm_put() unmaps all. refs: who refers to it
+ *   tables   a table is freed by whoever unmaps the last of its range with mmap_lock held for
+ *            writing, after the flush that ends every CPU's walk over it
+ */
+#ifndef GW_ENGINE_VIRT_VIRT_H
+#define GW_ENGINE_VIRT_VIRT_H
+
+#include "engine/phys/phys.h"
+#include "engine/virt/itree.h"
+#include "engine/virt/pte.h"
+#include "godwit/mm.h"
+
+#define GW_VM_READ	 0x01u
+#define GW_VM_WRITE	 0x02u
+#define GW_VM_GROWSDOWN	 0x04u
+#define GW_VM_LOCKED	 0x08u
+#define GW_VM_TEMP_STACK 0x10u /* exec's: rmap does not find its entries (R7) */
+#define GW_VM_HUGEPAGE	 0x20u
+#define GW_VM_NOHUGEPAGE 0x40u
+
+struct gw_anon_vma;
+struct gw_anon_link; /* rmap.h */
+
+struct gw_vma {
+	struct gw_mm *mm;
+	struct gw_inode node; /* by address, in mm->vmas: start and end of the VMA */
+	uint64_t pgoff;	      /* page offset of start; index of its page i: pgoff + i */
+	uint32_t flags;	      /* GW_VM_* */
+	/* Set once, under mmap_lock for reading and mm->table_lock; NULL until the first fault. */
+	gw_atomic_ptr anon_vma; /* struct gw_anon_vma: where new pages of the VMA belong */
+	struct gw_anon_link *links; /* all anon_vmas that must find it; mmap_lock or root lock */
+};
+
+#define GW_LEAF_LOCKS 64
+
+struct gw_mm {
+	struct gw_machine *machine;
+	uint32_t id; /* of the machine's address spaces, never reused: TLB tag; from 1 */
+	gw_refcount users, refs;
+	gw_rwlock mmap_lock;
+	struct gw_itree vmas; /* guarded by mmap_lock */
+	uint64_t n_vmas;      /* the same */
+	gw_spinlock table_lock;
+	gw_pfn_t root; /* the top table's frame */
+	gw_spinlock leaf_locks[GW_LEAF_LOCKS];
+	gw_atomic_u64 pages; /* rss */
+};
+
+/* ---- VMAs (vma.c); mmap_lock held ---- */
+
+/* The VMA that holds addr, or the first one above, or NULL. */
+struct gw_vma *gw_vma_find(const struct gw_mm *mm, gw_vaddr_t addr);
+
+static inline gw_vaddr_t
+gw_vma_start(const struct gw_vma *vma)
+{
+	return vma->node.start;
+}
+
+static inline gw_vaddr_t
+gw_vma_end(const struct gw_vma *vma)
+{
+	return vma->node.end;
+}
+
+/* Index of the page at addr: what the page's frame keeps, and rmap looks for. */
+static inline uint64_t
+gw_vma_index(const struct gw_vma *vma, gw_vaddr_t addr)
+{
+	return vma->pgoff + ((addr - vma->node.start) >> GW_PAGE_SHIFT);
+}
+
+/* ---- page tables (table.c) ---- */
+
+/* The entry of addr with its leaf lock taken, if its table exists; else NULL, nothing taken. */
+gw_atomic_u64 *gw_pte_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock);
+/* The same, making tables as needed; NULL: no memory. Sleeps. */
+gw_atomic_u64 *gw_pte_alloc_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock);
+
+/* ---- flushing: what a changed entry owes the CPUs ---- */
+
+/* No CPU uses a translation of [start, end) of mm any more when this returns. */
+void gw_flush_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
+
+#endif
