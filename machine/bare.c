@@ -71,6 +71,23 @@ bare_flush(void *ctx, const gw_pfn_t *frames, size_t n)
 	(void)n;
 }
 
+static void *
+bare_frame_address(void *ctx, gw_pfn_t frame)
+{
+	(void)ctx;
+	(void)frame;
+	return NULL;
+}
+
+static void
+bare_flush_range(void *ctx, uint32_t mm_id, uint64_t start, uint64_t end)
+{
+	(void)ctx;
+	(void)mm_id;
+	(void)start;
+	(void)end;
+}
+
 static void
 bare_bug(void *ctx, const char *message)
 {
@@ -85,5 +102,7 @@ const struct gw_machine_ops gw_bare_ops = {
 	.clock_ns = bare_clock,
 	.copy_frames = bare_copy,
 	.flush_frames = bare_flush,
+	.frame_address = bare_frame_address,
+	.flush_range = bare_flush_range,
 	.bug = bare_bug,
 };

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "machine_fixture.h"
@@ -62,6 +63,25 @@ fixture_flush(void *ctx, const gw_pfn_t *frames, size_t n)
 	gw_u64_add_relaxed(&f->flushed_frames, n);
 }
 
+static void *
+fixture_frame_address(void *ctx, gw_pfn_t frame)
+{
+	struct fixture *f = ctx;
+
+	return f->bytes[frame];
+}
+
+static void
+fixture_flush_range(void *ctx, uint32_t mm_id, uint64_t start, uint64_t end)
+{
+	struct fixture *f = ctx;
+
+	(void)mm_id;
+	(void)start;
+	(void)end;
+	gw_u64_add_relaxed(&f->flushed_ranges, 1);
+}
+
 static void
 fixture_bug(void *ctx, const char *message)
 {
@@ -76,6 +96,8 @@ static const struct gw_machine_ops fixture_ops = {
 	.clock_ns = fixture_clock,
 	.copy_frames = fixture_copy,
 	.flush_frames = fixture_flush,
+	.frame_address = fixture_frame_address,
+	.flush_range = fixture_flush_range,
 	.bug = fixture_bug,
 };
 
@@ -93,8 +115,9 @@ fixture_create_config(const struct gw_machine_config *config)
 
 	assert_non_null(f);
 	f->n_frames = config->n_frames;
-	f->bytes = calloc(config->n_frames, sizeof(*f->bytes));
-	assert_non_null(f->bytes);
+	f->bytes = mmap(NULL, (size_t)config->n_frames * sizeof(*f->bytes), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(f->bytes, MAP_FAILED);
 	if (fixture_try_create(f, config, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(gw_task_attach(&f->task, f->m, 0), 0);
@@ -129,7 +152,7 @@ fixture_destroy(struct fixture *f)
 	gw_task_detach(&f->task);
 	gw_machine_destroy(f->m);
 	assert_int_equal(gw_u64_load_relaxed(&f->live_bytes), 0);
-	free(f->bytes);
+	munmap(f->bytes, (size_t)f->n_frames * sizeof(*f->bytes));
 	free(f);
 }
 

@@ -3,8 +3,9 @@
  * machine_fixture.h - a small machine for tests of the engine.
  *
  * Idea. One zone from frame 0 on, all of it free, no watermarks; or a machine of any config, all
- * of it reserved. A few bytes stand behind each frame, so that a test sees whether contents
- * move. The creating thread is attached on CPU 0.
+ * of it reserved. Bytes stand behind each frame, reserved lazily, so that a test sees whether
+ * contents move and address spaces have page tables; there are no CPUs whose translations a
+ * flush would reach. The creating thread is attached on CPU 0.
  * Destroying it is a test as well: gw_machine_check() finds nothing, no memory is left.
  */
 #ifndef GODWIT_MACHINE_FIXTURE_H
@@ -12,7 +13,7 @@
 
 #include "engine/phys/phys.h"
 
-#define FIXTURE_FRAME_BYTES 8
+#define FIXTURE_FRAME_BYTES GW_PAGE_SIZE
 
 struct fixture {
 	struct gw_machine *m;
@@ -22,7 +23,7 @@ struct fixture {
 	gw_atomic_u64 live_bytes; /* that the machine has of us */
 	gw_atomic_u64 allocations;
 	uint64_t fail_at; /* this allocation, counted from 1, gets nothing; 0: none */
-	gw_atomic_u64 flushes, flushed_frames;
+	gw_atomic_u64 flushes, flushed_frames, flushed_ranges;
 	void *user; /* the test's */
 };
 
