@@ -5,6 +5,8 @@
  * Idea. A request walks its node's zonelist and takes from the first zone whose free memory stays
  * above the watermark asked for. A page is born with one reference and dies with its last.
  */
+#include <string.h>
+
 #include "engine/phys/buddy.h"
 
 uint64_t
@@ -161,6 +163,17 @@ walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones
 	return GW_PFN_NONE;
 }
 
+static void
+clear_frames(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n)
+{
+	for (gw_pfn_t pfn = first; pfn < first + n; pfn++) {
+		void *bytes = m->ops->frame_address(m->ctx, pfn);
+
+		if (bytes)
+			memset(bytes, 0, GW_PAGE_SIZE);
+	}
+}
+
 int
 gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, unsigned order,
 	enum gw_wmark mark, gw_pfn_t *out)
@@ -179,6 +192,8 @@ gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, uns
 	if (pfn == GW_PFN_NONE)
 		return -ENOMEM;
 	gw_prepare_page(m, pfn, order);
+	if (gfp & GW_GFP_ZERO)
+		clear_frames(m, pfn, (gw_pfn_t)1 << order);
 	*out = pfn;
 	return 0;
 }
@@ -203,6 +218,7 @@ free_page(struct gw_machine *m, gw_pfn_t pfn)
 	unsigned order = gw_flags_order(flags);
 
 	GW_BUG_ON(m, gw_flags_type(flags) != GW_PAGE_USED);
+	GW_CHECK_ON(m, gw_u32_load_relaxed(&page->mapcount) != 0);
 	GW_CHECK_ON(m, flags & (GW_PG_LOCKED | GW_PG_LRU_HELD | GW_PG_ISOLATED));
 	if (flags & GW_PG_LRU)
 		gw_lru_release(m, pfn);

@@ -234,8 +234,10 @@ gw_machine_create(const struct gw_machine_config *config, const struct gw_machin
 		return -ENOMEM;
 	m->ops = ops;
 	m->ctx = ctx;
+	gw_u32_store_relaxed(&m->zero_page, GW_PFN_NONE);
 	m->config = *config;
 	m->config.zones = NULL;
+	m->wait_era = GW_ERA_NONE;
 	m->n_frames = config->n_frames;
 	m->n_pageblocks = ((config->n_frames - 1) >> config->pageblock_order) + 1;
 	m->n_zones = config->n_zones;
@@ -256,6 +258,7 @@ gw_machine_destroy(struct gw_machine *m)
 {
 	if (!m)
 		return;
+	gw_rcu_barrier(); /* deferred frees go through m->ops */
 	gw_percpu_destroy(&m->events, m->ops->release, m->ctx);
 	gw_waitq_table_destroy(&m->page_waits, m->ops->release, m->ctx);
 	for (unsigned z = 0; m->zones && z < m->n_zones; z++)

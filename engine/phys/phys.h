@@ -26,6 +26,7 @@
 #include "godwit/alloc.h"
 #include "godwit/machine.h"
 #include "godwit/migrate.h"
+#include "godwit/mm.h"
 #include "godwit/task.h"
 #include "godwit/zone.h"
 
@@ -112,6 +113,7 @@ struct gw_machine {
 	const struct gw_machine_ops *ops;
 	void *ctx;
 	struct gw_machine_config config; /* its zones pointer is not kept */
+	enum gw_wait_era wait_era;	 /* of faults on migration entries */
 	struct gw_page *pages;		 /* n_frames */
 	gw_atomic_u8 *pageblocks;	 /* n_pageblocks words */
 	gw_pfn_t n_frames, n_pageblocks;
@@ -121,6 +123,8 @@ struct gw_machine {
 	struct gw_lru_batch *lru_batches; /* per CPU */
 	gw_waitq_table page_waits;
 	gw_percpu_u64 events;
+	gw_atomic_u32 mm_ids;	 /* address spaces made so far */
+	gw_atomic_u32 zero_page; /* set once, by the first address space; before, GW_PFN_NONE */
 };
 
 /* ---- frames ---- */

@@ -11,8 +11,8 @@
  *   (kind 3 is for swap)
  *   none              0
  *
- * Flag bits keep their places in present and migration entries, so that young, dirty and
- * soft-dirty survive a migration (FACTS 2.3).
+ * Flag bits keep their places in present and migration entries, so that young, dirty, soft-dirty
+ * and no-access survive a migration (FACTS 2.3).
  */
 #ifndef GW_ENGINE_VIRT_PTE_H
 #define GW_ENGINE_VIRT_PTE_H
@@ -28,7 +28,8 @@ typedef uint64_t gw_pte_t;
 #define GW_PTE_DIRTY	  0x008u
 #define GW_PTE_SOFT_DIRTY 0x010u
 #define GW_PTE_ZERO	  0x020u /* the shared zero page: no map count, no reference */
-#define GW_PTE_FLAGS	  0x03fu
+#define GW_PTE_NO_ACCESS  0x040u /* of a VMA that allows none: for the CPUs as if not present */
+#define GW_PTE_FLAGS	  0x07fu
 #define GW_PTE_KIND_SHIFT 8 /* two bits, of entries that are not present */
 #define GW_PTE_PFN_SHIFT  12
 
@@ -80,7 +81,7 @@ static inline gw_pte_t
 gw_pte_migration(gw_pfn_t pfn, bool write, uint64_t flags)
 {
 	return (gw_pte_t)pfn << GW_PTE_PFN_SHIFT |
-	       (flags & (GW_PTE_YOUNG | GW_PTE_DIRTY | GW_PTE_SOFT_DIRTY)) |
+	       (flags & (GW_PTE_YOUNG | GW_PTE_DIRTY | GW_PTE_SOFT_DIRTY | GW_PTE_NO_ACCESS)) |
 	       (uint64_t)(write ? 2 : 1) << GW_PTE_KIND_SHIFT;
 }
 

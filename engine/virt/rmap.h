@@ -51,7 +51,8 @@ void gw_vma_change_end(struct gw_vma *vma);
 
 /* A new anonymous page of vma at addr: owner, index, first map. Page not visible yet. */
 void gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr);
-/* One more / one fewer entry maps the page; leaf lock held. The entry's reference is the caller's. */
+/* One more entry maps the page, leaf lock held; one fewer, after the flush that followed its removal.
+ * The entry's reference is the caller's. */
 void gw_rmap_dup(struct gw_machine *m, gw_pfn_t page);
 void gw_rmap_remove(struct gw_machine *m, gw_pfn_t page);
 bool gw_page_mapped(const struct gw_machine *m, gw_pfn_t page);

@@ -8,15 +8,15 @@
  *
  * Locks (docs/locking.md)
  *   mm->mmap_lock    rank MMAP: the VMA tree and what VMAs say. Faults read, changes write; a
- *                    stack grows under reading, with its anon_vma's root lock (R6)
+ *                    fault that makes a stack larger is a change
  *   root lock        rank RMAP, of an anon_vma's root: the interval trees of all its anon_vmas,
- *                    and start, end and pgoff of the VMAs that stand in them (R5)
+ *                    and start, end, pgoff and flags of the VMAs that stand in them (R5, R6)
  *   mm->table_lock   rank PAGETABLE: entries of the upper three levels
  *   leaf lock        rank PAGETABLE: the 512 entries of one lowest table; one of a hashed
  *                    array in the mm (split locks). Two: in the order of their addresses
  *
  * Lifetimes
- *   mm       users: who runs in it; the last gw_mm_put() unmaps all. refs: who refers to it
+ *   mm       users: who runs in it; the last gw_mm_put() unmaps all and frees it
  *   tables   a table is freed by whoever unmaps the last of its range with mmap_lock held for
  *            writing, after the flush that ends every CPU's walk over it
  */
@@ -42,7 +42,7 @@ struct gw_anon_link; /* rmap.h */
 struct gw_vma {
 	struct gw_mm *mm;
 	struct gw_inode node; /* by address, in mm->vmas: start and end of the VMA */
-	uint64_t pgoff;	      /* page offset of start; index of its page i: pgoff + i */
+	uint64_t pgoff;	      /* page offset of start; index of its page i: pgoff + i, 32 bits */
 	uint32_t flags;	      /* GW_VM_* */
 	/* Set once, under mmap_lock for reading and mm->table_lock; NULL until the first fault. */
 	gw_atomic_ptr anon_vma; /* struct gw_anon_vma: where new pages of the VMA belong */
@@ -54,7 +54,7 @@ struct gw_vma {
 struct gw_mm {
 	struct gw_machine *machine;
 	uint32_t id; /* of the machine's address spaces, never reused: TLB tag; from 1 */
-	gw_refcount users, refs;
+	gw_refcount users;
 	gw_rwlock mmap_lock;
 	struct gw_itree vmas; /* guarded by mmap_lock */
 	uint64_t n_vmas;      /* the same */

@@ -35,7 +35,7 @@ struct gw_machine_ops {
 	/* The bytes of a frame, for page tables and for clearing; NULL if frames have none. Any task. */
 	void *(*frame_address)(void *ctx, gw_pfn_t frame);
 	/* No CPU uses a translation of [start, end) of address space `mm_id`, nor walks its tables there
-	 * on one begun before, when this returns. Any task. */
+	 * on one begun before, when this returns. Any task; never sleeps. */
 	void (*flush_range)(void *ctx, uint32_t mm_id, uint64_t start, uint64_t end);
 	/* An invariant is broken. Does not return, except in tests of the checks. */
 	void (*bug)(void *ctx, const char *message);
