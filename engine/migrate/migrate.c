@@ -8,20 +8,21 @@
  *   M2  lock old    trylock; a page that its owner gave up meanwhile ends here, as a success (A1)
  *   M3  get new     from the target; none, and the old page is large: split it, or the call ends
  *   M4  lock new    trylock only: a pool page may be locked by a past user, -EAGAIN (A4)
- *   M5  unmap       the owner makes the old page inaccessible
+ *   M5  unmap       the owner makes the old page inaccessible; of an anonymous page the
+ *                   anon_vma is held from here on (R2)
  *   M6  flush       once for all pages of the batch that need it
  *   M7  freeze      the old page's references, if they are exactly the owner's and the
  *                   isolation's (I4), else -EAGAIN
  *   M8  move        the owner moves state and bytes; index and owner word follow
  *   M9  list        the new page takes the old one's LRU place
  *   M10 remap       to the page that won, here and nowhere else (A8)
- *   M11 unlock      new, then old (A15)
+ *   M11 unlock      new, then old, the anon_vma put between the two (A15)
  *   M12 put         the unused new page to put_new_page (A1); else our references of both
  *
  * References. Old page: the owner's and the isolation's; frozen to 0 from M7 to M8. On success the
  * isolation's is left, which M12 drops, and the frame is free. New page: the one the target
- * passed on is ours until M12; the owner gets one of its own before M8, since it may use and
- * free the page from then on.
+ * passed on is ours until M12; the owner gets its own in M8 or, one for each entry of an
+ * anonymous page, in M10.
  *
  * Passes (FACTS 1.6). Pages that said -EAGAIN come again, in up to 10 passes. Passes 0 to 2 run in
  * batches and in ASYNC mode, whatever mode was asked for: nobody may block while it holds the
@@ -39,7 +40,7 @@
  *
  * Locks: page locks (old by trylock or, with no other held, blocking; new by trylock); below
  * them whatever the callbacks take. Nothing here allocates.
- * Not handled: pages under writeback, and owners other than gw_movable_ops (owner.h).
+ * Not handled: pages under writeback, and owners other than owner.c knows.
  */
 #include <errno.h>
 
@@ -67,7 +68,7 @@ struct migration {
 struct batch {
 	unsigned n, n_flush;
 	gw_pfn_t src[BATCH], dst[BATCH];
-	bool remap_due[BATCH];
+	struct gw_unmapped unmapped[BATCH];
 	gw_pfn_t flush[BATCH];
 };
 
@@ -221,7 +222,7 @@ prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
 		keep(mg, src, err);
 		return true;
 	}
-	err = gw_owner_unmap(m, src, mg->mode, &b->remap_due[b->n]);
+	err = gw_owner_unmap(m, src, mg->mode, &b->unmapped[b->n]);
 	if (err < 0) {
 		gw_page_unlock(m, dst);
 		gw_page_unlock(m, src);
@@ -246,28 +247,26 @@ freeze_and_move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst)
 
 	if (!gw_ref_freeze(refs, expected))
 		return -EAGAIN;
-	gw_get_page(mg->m, dst); /* the owner's, if it takes the page */
 	err = gw_owner_move(mg->m, dst, src, mg->mode);
 	gw_ref_unfreeze(refs, err ? expected : 1);
-	if (err)
-		gw_put_page(mg->m, dst);
 	return err;
 }
 
 /* M7 to M12 */
 static void
-move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, bool remap_due)
+move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, struct gw_unmapped *unmapped)
 {
 	struct gw_machine *m = mg->m;
 	unsigned order = page_order(m, src);
-	bool dead = gw_isolated_page_is_dead(m, src);
+	bool dead = gw_owner_gave_up(m, src, unmapped);
 	int err = dead ? -EAGAIN : freeze_and_move(mg, src, dst);
 
 	if (!err)
 		gw_lru_putback_as(m, src, dst);
-	if (remap_due && !dead)
-		gw_owner_remap(m, src, err ? src : dst);
+	if (unmapped->remap_due && !dead)
+		gw_owner_remap(m, src, err ? src : dst, unmapped);
 	gw_page_unlock(m, dst);
+	gw_owner_unmap_end(unmapped);
 	if (!err || dead) {
 		finish_dead(mg, src);
 	} else {
@@ -288,7 +287,7 @@ finish_batch(struct migration *mg, struct batch *b)
 		mg->stats.flushes++;
 	}
 	for (unsigned i = 0; i < b->n; i++)
-		move(mg, b->src[i], b->dst[i], b->remap_due[i]);
+		move(mg, b->src[i], b->dst[i], &b->unmapped[i]);
 }
 
 /* Once over the list, which empties. False: stopped for want of memory, the rest is still on it. */

@@ -112,11 +112,17 @@ gw_movable_owner(const void *ops)
 	return (void *)((uintptr_t)ops | GW_OWNER_MOVABLE);
 }
 
-/* True if page migration knows how to move pages of this owner word by callbacks. */
+static inline bool
+gw_owner_is_anon(const void *owner)
+{
+	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_ANON;
+}
+
+/* True if page migration knows how to move pages of this owner word. */
 static inline bool
 gw_owner_is_movable(const void *owner)
 {
-	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_MOVABLE;
+	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_MOVABLE || gw_owner_is_anon(owner);
 }
 
 #endif

@@ -84,7 +84,8 @@ enum gw_lock_rank {
  *                           drop(arg), sleeps only if the bit was set; after drop() the word
  *                           is never touched again; one wake-up, also one for nothing, ends
  *                           it (C4 to C6). drop() is called exactly once whatever is
- *                           returned, and must not itself wait for a bit.
+ *                           returned, and must not itself wait for a bit. Locks that pin
+ *                           the word may be held until drop() gives them back.
  *        -EINTR: killable and the task was interrupted (takes precedence, C5); the bit is
  *        not taken.
  *        Only an attached task can wait. Whoever unlocks holds a reference to what the word

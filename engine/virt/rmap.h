@@ -37,7 +37,9 @@ struct gw_anon_link {
 /* Give a VMA its anon_vma before its first anonymous page; racing faults agree on one. mmap_lock
  * held for reading. 0 or -ENOMEM. */
 GW_MUST_CHECK int gw_anon_vma_prepare(struct gw_vma *vma);
-/* Link dst to all that src is linked to, and share its anon_vma (splits, moves). 0 or -ENOMEM. */
+/* Link dst, which has no links yet, to all that src is linked to, and share its anon_vma (splits,
+ * moves). Entries may then be copied or moved from src to dst, not the other way (R8, R9).
+ * mmap_lock held for writing. 0 or -ENOMEM. */
 GW_MUST_CHECK int gw_anon_vma_clone(struct gw_vma *dst, const struct gw_vma *src);
 /* The same for fork, with an anon_vma of the child's own for new pages. 0 or -ENOMEM. */
 GW_MUST_CHECK int gw_anon_vma_fork(struct gw_vma *child, const struct gw_vma *parent);
@@ -77,12 +79,14 @@ void gw_rmap_walk(struct gw_machine *m, struct gw_anon_vma *anon_vma, uint64_t i
 
 /*
  * Replace every present entry of a locked page by a migration entry (flags kept; the entry's
- * reference and map count given up). Pages with an entry in a temporary stack stay (R7).
+ * reference and map count given up). CPUs may use the old translations until the caller has
+ * flushed them; so whoever zaps, moves or write-protects a migration entry flushes, too. Pages with an entry in a temporary stack stay (R7).
  * Returns how many were replaced, or -EAGAIN with all of them restored if some could not be.
  */
 int gw_unmap_for_migration(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma);
-/* Turn every migration entry that names `old` into an entry of `winner` (may be old). */
-void gw_remove_migration_entries(struct gw_machine *m, gw_pfn_t old, gw_pfn_t winner,
+/* Turn every migration entry that names `old` into an entry of `winner` (may be old). Returns how
+ * many there were: as many as were made, but for those zapped (R15) or copied by a fork (R8). */
+unsigned gw_remove_migration_entries(struct gw_machine *m, gw_pfn_t old, gw_pfn_t winner,
 	struct gw_anon_vma *anon_vma);
 /*
  * A fault met a migration entry: wait until its page is unlocked, in the machine's era (FACTS 1.3).

@@ -261,6 +261,16 @@ wait_until_clear(struct wait *wait)
 	return 0;
 }
 
+/* What a task that waits for a lock bit must not hold (S3, S4). */
+static void
+check_may_wait(void)
+{
+	gw_might_sleep();
+#if GW_CHECKS
+	gw_lock_check(GW_RANK_PAGE);
+#endif
+}
+
 /* DROP: one look, one sleep (C4 to C6). */
 static int
 wait_dropped(struct wait *wait, void (*drop)(void *arg), void *arg)
@@ -268,6 +278,7 @@ wait_dropped(struct wait *wait, void (*drop)(void *arg), void *arg)
 	bool clear = queue_and_look(wait, false);
 
 	drop(arg); /* from here on the word may be anybody's */
+	check_may_wait();
 	if (!clear && (wait_interrupted(wait) || !sleep_once(wait)))
 		leave_queue(wait);
 	return wait_interrupted(wait) ? -EINTR : 0;
@@ -290,12 +301,9 @@ gw_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint3
 	int err;
 
 	GW_BUG_ON(NULL, !task);
-	gw_might_sleep();
-#if GW_CHECKS
-	gw_lock_check(GW_RANK_PAGE);
-#endif
 	if (mode == GW_WAIT_DROP)
 		return wait_dropped(&wait, drop, arg);
+	check_may_wait();
 	if (wait_interrupted(&wait))
 		return -EINTR;
 	err = wait_until_clear(&wait);

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rmap.c - anon_vmas, their links to VMAs, and the walk from a page to its entries.
+ *
+ * Invariants, besides K1 and K2 (rmap.h)
+ *   K3  all anon_vmas that a VMA is linked to have one root; a VMA has links exactly if it has
+ *       an anon_vma
+ *   K4  an anon_vma has a reference for each of its links, each child (of which it is the root) and
+ *       each migration under way (R2, D2); the last to go frees it, after a grace period
+ *   K5  an entry is copied only to a VMA whose link stands behind the source's, so a walk that has
+ *       passed the source meets the copy later (R8, R9); the interval trees keep that order
+ *
+ * A frame keeps the low 32 bits of its index. Links stand at the low 32 bits of their VMA's first
+ * index; where a VMA goes on past 2^32, so does its interval, and the walk looks there, too.
+ */
+#include "engine/virt/rmap.h"
+
+#define INDEX_WRAP ((uint64_t)UINT32_MAX + 1)
+
+static void
+write_lock_root(struct gw_anon_vma *anon_vma)
+{
+	gw_rw_write_lock(&anon_vma->root->lock);
+}
+
+static void
+write_unlock_root(struct gw_anon_vma *anon_vma)
+{
+	gw_rw_write_unlock(&anon_vma->root->lock);
+}
+
+/* ---- anon_vmas and links ---- */
+
+/* With one reference, the caller's. root NULL: it will be one itself. */
+static struct gw_anon_vma *
+new_anon_vma(struct gw_machine *m, struct gw_anon_vma *root)
+{
+	struct gw_anon_vma *anon_vma = m->ops->alloc(m->ctx, sizeof(*anon_vma));
+
+	if (!anon_vma)
+		return NULL;
+	anon_vma->machine = m;
+	anon_vma->root = root ? root : anon_vma;
+	if (root)
+		gw_ref_get(&root->refs);
+	gw_rw_init(&anon_vma->lock, GW_RANK_RMAP);
+	gw_ref_set(&anon_vma->refs, 1);
+	return anon_vma;
+}
+
+static void
+free_anon_vma(gw_rcu_head *head)
+{
+	struct gw_anon_vma *anon_vma =
+		(struct gw_anon_vma *)((char *)head - offsetof(struct gw_anon_vma, rcu));
+	struct gw_machine *m = anon_vma->machine;
+
+	m->ops->release(m->ctx, anon_vma, sizeof(*anon_vma));
+}
+
+void
+gw_anon_vma_put(struct gw_anon_vma *anon_vma)
+{
+	struct gw_anon_vma *root = anon_vma->root;
+
+	if (!gw_ref_put(&anon_vma->refs))
+		return;
+	gw_rcu_defer(&anon_vma->rcu, free_anon_vma);
+	if (root != anon_vma)
+		gw_anon_vma_put(root);
+}
+
+static struct gw_anon_link *
+new_link(struct gw_machine *m)
+{
+	return m->ops->alloc(m->ctx, sizeof(struct gw_anon_link));
+}
+
+static void
+release_link(struct gw_machine *m, struct gw_anon_link *link)
+{
+	m->ops->release(m->ctx, link, sizeof(*link));
+}
+
+/* Root lock held for writing: the tree gets the link where the VMA is now. */
+static void
+insert_link(struct gw_anon_link *link)
+{
+	const struct gw_vma *vma = link->vma;
+
+	link->node.start = (uint32_t)vma->pgoff;
+	link->node.end =
+		link->node.start + ((gw_vma_end(vma) - gw_vma_start(vma)) >> GW_PAGE_SHIFT);
+	gw_itree_insert(&link->anon_vma->links, &link->node);
+}
+
+/* Root lock held for writing. */
+static void
+add_link(struct gw_anon_link *link, struct gw_vma *vma, struct gw_anon_vma *anon_vma)
+{
+	gw_ref_get(&anon_vma->refs);
+	link->vma = vma;
+	link->anon_vma = anon_vma;
+	link->next = vma->links;
+	vma->links = link;
+	insert_link(link);
+}
+
+static int
+link_vma(struct gw_vma *vma, struct gw_anon_vma *anon_vma)
+{
+	struct gw_anon_link *link = new_link(vma->mm->machine);
+
+	if (!link)
+		return -ENOMEM;
+	write_lock_root(anon_vma);
+	add_link(link, vma, anon_vma);
+	write_unlock_root(anon_vma);
+	return 0;
+}
+
+/* True if the VMA now has this one; false: another fault was faster. */
+static bool
+publish(struct gw_vma *vma, struct gw_anon_vma *anon_vma, struct gw_anon_link *link)
+{
+	bool first;
+
+	write_lock_root(anon_vma);
+	gw_spin_lock(&vma->mm->table_lock);
+	first = !gw_ptr_load_relaxed(&vma->anon_vma);
+	if (first) {
+		add_link(link, vma, anon_vma);
+		gw_ptr_store_release(&vma->anon_vma, anon_vma);
+	}
+	gw_spin_unlock(&vma->mm->table_lock);
+	write_unlock_root(anon_vma);
+	return first;
+}
+
+int
+gw_anon_vma_prepare(struct gw_vma *vma)
+{
+	struct gw_machine *m = vma->mm->machine;
+	struct gw_anon_vma *anon_vma;
+	struct gw_anon_link *link;
+
+	if (gw_ptr_load_acquire(&vma->anon_vma)) /* pairs with the release in publish() */
+		return 0;
+	anon_vma = new_anon_vma(m, NULL);
+	if (!anon_vma)
+		return -ENOMEM;
+	link = new_link(m);
+	if (link && !publish(vma, anon_vma, link))
+		release_link(m, link);
+	gw_anon_vma_put(anon_vma);
+	return link ? 0 : -ENOMEM;
+}
+
+int
+gw_anon_vma_clone(struct gw_vma *dst, const struct gw_vma *src)
+{
+	GW_CHECK_ON(dst->mm->machine, dst->links != NULL);
+	for (const struct gw_anon_link *link = src->links; link; link = link->next) {
+		if (link_vma(dst, link->anon_vma)) {
+			gw_anon_vma_unlink(dst);
+			return -ENOMEM;
+		}
+	}
+	gw_ptr_store_release(&dst->anon_vma, gw_ptr_load_relaxed(&src->anon_vma));
+	return 0;
+}
+
+int
+gw_anon_vma_fork(struct gw_vma *child, const struct gw_vma *parent)
+{
+	struct gw_anon_vma *of_parent = gw_ptr_load_relaxed(&parent->anon_vma);
+	struct gw_anon_vma *own;
+	int err;
+
+	if (!of_parent)
+		return 0;
+	err = gw_anon_vma_clone(child, parent);
+	if (err)
+		return err;
+	own = new_anon_vma(child->mm->machine, of_parent->root);
+	err = own ? link_vma(child, own) : -ENOMEM;
+	if (err)
+		gw_anon_vma_unlink(child);
+	else
+		gw_ptr_store_release(&child->anon_vma, own);
+	if (own)
+		gw_anon_vma_put(own);
+	return err;
+}
+
+void
+gw_anon_vma_unlink(struct gw_vma *vma)
+{
+	struct gw_anon_link *link;
+
+	while ((link = vma->links)) {
+		write_lock_root(link->anon_vma);
+		gw_itree_remove(&link->anon_vma->links, &link->node);
+		vma->links = link->next;
+		write_unlock_root(link->anon_vma);
+		gw_anon_vma_put(link->anon_vma);
+		release_link(vma->mm->machine, link);
+	}
+	gw_ptr_store_relaxed(&vma->anon_vma, NULL);
+}
+
+void
+gw_vma_change_begin(struct gw_vma *vma)
+{
+	struct gw_anon_vma *anon_vma = gw_ptr_load_acquire(&vma->anon_vma);
+
+	if (!anon_vma)
+		return;
+	write_lock_root(anon_vma);
+	for (struct gw_anon_link *link = vma->links; link; link = link->next)
+		gw_itree_remove(&link->anon_vma->links, &link->node);
+}
+
+void
+gw_vma_change_end(struct gw_vma *vma)
+{
+	struct gw_anon_vma *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
+
+	if (!anon_vma)
+		return;
+	for (struct gw_anon_link *link = vma->links; link; link = link->next)
+		insert_link(link);
+	write_unlock_root(anon_vma);
+}
+
+/* ---- pages ---- */
+
+void
+gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t pfn, struct gw_vma *vma, gw_vaddr_t addr)
+{
+	struct gw_page *page = gw_page(m, pfn);
+	void *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
+
+	GW_BUG_ON(m, !anon_vma);
+	page->index = (uint32_t)gw_vma_index(vma, addr);
+	gw_u32_store_relaxed(&page->mapcount, 1);
+	gw_ptr_store_release(&page->owner, (void *)((uintptr_t)anon_vma | GW_OWNER_ANON));
+}
+
+void
+gw_rmap_dup(struct gw_machine *m, gw_pfn_t page)
+{
+	gw_u32_add_relaxed(&gw_page(m, page)->mapcount, 1);
+}
+
+void
+gw_rmap_remove(struct gw_machine *m, gw_pfn_t page)
+{
+	uint32_t before = gw_u32_sub_acq_rel(&gw_page(m, page)->mapcount, 1);
+
+	GW_BUG_ON(m, before == 0);
+}
+
+bool
+gw_page_mapped(const struct gw_machine *m, gw_pfn_t page)
+{
+	return gw_u32_load_relaxed(&gw_page(m, page)->mapcount) != 0;
+}
+
+struct gw_anon_vma *
+gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page)
+{
+	struct gw_anon_vma *anon_vma = NULL;
+	void *owner;
+
+	/* A page that is mapped has a VMA linked to its anon_vma: a grace period that ends the
+	 * latter's memory begins later than this section (R1). */
+	gw_rcu_read_lock();
+	owner = gw_ptr_load_acquire(&gw_page(m, page)->owner);
+	if (gw_owner_is_anon(owner) && gw_page_mapped(m, page)) {
+		anon_vma = (struct gw_anon_vma *)((uintptr_t)owner - GW_OWNER_ANON);
+		if (!gw_ref_get_unless_zero(&anon_vma->refs))
+			anon_vma = NULL;
+	}
+	gw_rcu_read_unlock();
+	if (anon_vma && !gw_page_mapped(m, page)) {
+		gw_anon_vma_put(anon_vma);
+		return NULL;
+	}
+	return anon_vma;
+}
+
+/* Where VMA has its page number `index`, counted on past 2^32. */
+static gw_vaddr_t
+address_in(const struct gw_anon_link *link, uint64_t index)
+{
+	return gw_vma_start(link->vma) + ((index - link->node.start) << GW_PAGE_SHIFT);
+}
+
+/* False: the visitor has seen enough. */
+static bool
+visit_links(struct gw_itree *links, uint64_t index, struct gw_rmap_walk *walk)
+{
+	struct gw_inode *node = gw_itree_first(links, index, index + 1);
+
+	for (; node; node = gw_itree_next(node, index, index + 1)) {
+		struct gw_anon_link *link =
+			(struct gw_anon_link *)((char *)node - offsetof(struct gw_anon_link, node));
+
+		if (!walk->visit(walk, link->vma, address_in(link, index)))
+			return false;
+	}
+	return true;
+}
+
+void
+gw_rmap_walk(struct gw_machine *m, struct gw_anon_vma *anon_vma, uint64_t index,
+	struct gw_rmap_walk *walk)
+{
+	struct gw_itree *links = &anon_vma->links;
+
+	GW_CHECK_ON(m, !(gw_page_flags(gw_page(m, walk->page)) & GW_PG_LOCKED));
+	gw_rw_read_lock(&anon_vma->root->lock);
+	for (uint64_t i = (uint32_t)index; links->root && i < links->root->max_end; i += INDEX_WRAP)
+		if (!visit_links(links, i, walk))
+			break;
+	gw_rw_read_unlock(&anon_vma->root->lock);
+}
