@@ -9,13 +9,8 @@
  *       each migration under way (R2, D2); the last to go frees it, after a grace period
  *   K5  an entry is copied only to a VMA whose link stands behind the source's, so a walk that has
  *       passed the source meets the copy later (R8, R9); the interval trees keep that order
- *
- * A frame keeps the low 32 bits of its index. Links stand at the low 32 bits of their VMA's first
- * index; where a VMA goes on past 2^32, so does its interval, and the walk looks there, too.
  */
 #include "engine/virt/rmap.h"
-
-#define INDEX_WRAP ((uint64_t)UINT32_MAX + 1)
 
 static void
 write_lock_root(struct gw_anon_vma *anon_vma)
@@ -88,9 +83,8 @@ insert_link(struct gw_anon_link *link)
 {
 	const struct gw_vma *vma = link->vma;
 
-	link->node.start = (uint32_t)vma->pgoff;
-	link->node.end =
-		link->node.start + ((gw_vma_end(vma) - gw_vma_start(vma)) >> GW_PAGE_SHIFT);
+	link->node.start = vma->pgoff;
+	link->node.end = gw_vma_index(vma, gw_vma_end(vma));
 	gw_itree_insert(&link->anon_vma->links, &link->node);
 }
 
@@ -242,6 +236,7 @@ gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t pfn, struct gw_vma *vma, gw_vadd
 	void *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
 
 	GW_BUG_ON(m, !anon_vma);
+	GW_CHECK_ON(m, gw_vma_index(vma, addr) > UINT32_MAX);
 	page->index = (uint32_t)gw_vma_index(vma, addr);
 	gw_u32_store_relaxed(&page->mapcount, 1);
 	gw_ptr_store_release(&page->owner, (void *)((uintptr_t)anon_vma | GW_OWNER_ANON));
@@ -290,39 +285,23 @@ gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page)
 	return anon_vma;
 }
 
-/* Where VMA has its page number `index`, counted on past 2^32. */
-static gw_vaddr_t
-address_in(const struct gw_anon_link *link, uint64_t index)
-{
-	return gw_vma_start(link->vma) + ((index - link->node.start) << GW_PAGE_SHIFT);
-}
-
-/* False: the visitor has seen enough. */
-static bool
-visit_links(struct gw_itree *links, uint64_t index, struct gw_rmap_walk *walk)
-{
-	struct gw_inode *node = gw_itree_first(links, index, index + 1);
-
-	for (; node; node = gw_itree_next(node, index, index + 1)) {
-		struct gw_anon_link *link =
-			(struct gw_anon_link *)((char *)node - offsetof(struct gw_anon_link, node));
-
-		if (!walk->visit(walk, link->vma, address_in(link, index)))
-			return false;
-	}
-	return true;
-}
-
 void
 gw_rmap_walk(struct gw_machine *m, struct gw_anon_vma *anon_vma, uint64_t index,
 	struct gw_rmap_walk *walk)
 {
-	struct gw_itree *links = &anon_vma->links;
+	struct gw_inode *node;
 
 	GW_CHECK_ON(m, !(gw_page_flags(gw_page(m, walk->page)) & GW_PG_LOCKED));
 	gw_rw_read_lock(&anon_vma->root->lock);
-	for (uint64_t i = (uint32_t)index; links->root && i < links->root->max_end; i += INDEX_WRAP)
-		if (!visit_links(links, i, walk))
+	for (node = gw_itree_first(&anon_vma->links, index, index + 1); node;
+		node = gw_itree_next(node, index, index + 1)) {
+		const struct gw_anon_link *link =
+			(struct gw_anon_link *)((char *)node - offsetof(struct gw_anon_link, node));
+		struct gw_vma *vma = link->vma;
+
+		if (!walk->visit(
+			    walk, vma, gw_vma_start(vma) + ((index - vma->pgoff) << GW_PAGE_SHIFT)))
 			break;
+	}
 	gw_rw_read_unlock(&anon_vma->root->lock);
 }
