@@ -37,7 +37,7 @@ enum gw_advice { GW_MADV_DONTNEED, GW_MADV_COLD, GW_MADV_HUGEPAGE, GW_MADV_NOHUG
 
 /*
  * An empty address space with one user. The caller is an attached task and owns the user.
- * Returns 0 or -ENOMEM.
+ * Returns 0 or -ENOMEM (also if the machine's frames have no bytes, to hold page tables).
  */
 GW_MUST_CHECK int gw_mm_create(struct gw_machine *m, struct gw_mm **out);
 
@@ -64,7 +64,7 @@ GW_MUST_CHECK int gw_mmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsig
 /* Unmap a range; parts that are not mapped are fine. Splits VMAs. 0, -EINVAL, -ENOMEM. */
 GW_MUST_CHECK int gw_munmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len);
 
-/* Change protection. 0, -EINVAL, -ENOMEM (a part is not mapped, or no memory). */
+/* Change protection. 0; -EINVAL, -ENOMEM (a part is not mapped, or no memory) with nothing changed. */
 GW_MUST_CHECK int gw_mprotect(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot);
 
 /*
@@ -77,14 +77,20 @@ GW_MUST_CHECK int gw_mremap(struct gw_mm *mm, gw_vaddr_t old_addr, uint64_t old_
 /* 0, -EINVAL, -ENOMEM (a part is not mapped). */
 GW_MUST_CHECK int gw_madvise(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, enum gw_advice advice);
 
-/* Keep the pages of a range from reclaim, or let go (FACTS 3.5). 0, -EINVAL, -ENOMEM. */
+/*
+ * Lock a range: its pages are there from now on, and are meant to stay; or let go. They keep their
+ * places on the LRU lists. 0, -EINVAL, -ENOMEM (a part is not mapped or allows no access, or
+ * no memory: some pages may be there), -EINTR as gw_fault().
+ */
 GW_MUST_CHECK int gw_mlock(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, bool lock);
 
 /*
  * exec's temporary stack (R7): map `len` bytes below `top` as a temporary stack, to be written with the
  * new program's arguments; then shift it down by `shift` bytes to its final place. Between
  * the two, rmap cannot be trusted for its pages: migration leaves them alone.
- * 0, -EINVAL, -ENOMEM.
+ *   top, shift  bytes, page aligned
+ *   addr        any address in the temporary stack
+ * 0, -EINVAL, -ENOMEM (the place is taken, or no memory).
  */
 GW_MUST_CHECK int gw_exec_stack(struct gw_mm *mm, gw_vaddr_t top, uint64_t len, gw_vaddr_t *out);
 GW_MUST_CHECK int gw_exec_shift(struct gw_mm *mm, gw_vaddr_t addr, uint64_t shift);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault.c - making an access possible.
+ *
+ * Idea. A fault looks at one entry and does one thing about it; whatever it had to wait for, it
+ * ends with "try again" and the next fault begins from scratch (R10):
+ *   none, read           the machine's zero page, read-only
+ *   none, write          a new zeroed page
+ *   zero page, write     the same
+ *   read-only, write     the page itself if it is nobody else's, else a copy (copy-on-write)
+ *   migration entry      wait until the page is unlocked
+ *   anything else        another task was faster: nothing to do
+ *
+ * Invariants
+ *   P1  what was seen before the leaf lock was let go is compared again before anything is changed
+ *   P2  a page is written in place only if its one map is this entry, its one reference is this
+ *       entry's, and it is not locked: a locked page may be under migration, with entries that
+ *       its map count does not know
+ *   P3  of a page being copied the entry or the copier holds a reference until the copy is
+ *       installed, so nobody else finds it to be his alone (P2) and writes to it
+ *   P4  from an entry to its copy: cleared, flushed, installed, under one leaf lock, so no CPU
+ *       reads the old page when another may write to the new one
+ *
+ * Locks: mmap_lock for reading, for writing when a stack grows. Pages are allocated with nothing
+ * else held.
+ */
+#include "engine/virt/virt_internal.h"
+
+struct fault {
+	struct gw_mm *mm;
+	struct gw_vma *vma;
+	gw_vaddr_t addr; /* of the page */
+	enum gw_access access;
+};
+
+#define WRITTEN ((uint64_t)(GW_PTE_WRITE | GW_PTE_DIRTY | GW_PTE_YOUNG | GW_PTE_SOFT_DIRTY))
+
+static bool
+is_page(gw_pte_t pte)
+{
+	return pte & GW_PTE_PRESENT && !(pte & GW_PTE_ZERO);
+}
+
+/* May the page be written where it is? Leaf lock of its entry held (P2). */
+static bool
+is_exclusive(struct gw_machine *m, gw_pfn_t pfn)
+{
+	struct gw_page *page = gw_page(m, pfn);
+	bool exclusive;
+
+	if (gw_u32_load_relaxed(&page->mapcount) != 1 || !gw_page_trylock(m, pfn))
+		return false;
+	if (!(gw_page_flags(page) & GW_PG_LRU))
+		gw_lru_add_drain(m); /* a batch of this CPU may hold the other reference */
+	exclusive = gw_u32_load_relaxed(&page->mapcount) == 1 && gw_ref_read(&page->refcount) == 1;
+	gw_page_unlock(m, pfn);
+	return exclusive;
+}
+
+/* P4. Leaf lock held; `old` is what the entry says, `new` nobody else's yet. */
+static void
+install(struct fault *f, gw_atomic_u64 *word, gw_pte_t old, gw_pfn_t new)
+{
+	struct gw_machine *m = f->mm->machine;
+
+	gw_rmap_new_anon(m, new, f->vma, f->addr);
+	if (old) {
+		(void)gw_u64_xchg_acq_rel(word, 0);
+		gw_flush_range(f->mm, f->addr, f->addr + GW_PAGE_SIZE);
+	}
+	gw_u64_store_release(word, gw_pte_present(new, WRITTEN));
+	gw_lru_add(m, new, GW_LRU_ACTIVE_ANON);
+	if (!is_page(old)) {
+		gw_u64_add_relaxed(&f->mm->pages, 1);
+		return;
+	}
+	gw_rmap_remove(m, gw_pte_pfn(old));
+	gw_put_page(m, gw_pte_pfn(old)); /* the entry's reference; the copier has one more */
+}
+
+/* A page of our own in the place of `old`, whose bytes it gets. */
+static int
+replace(struct fault *f, gw_pte_t old)
+{
+	struct gw_machine *m = f->mm->machine;
+	gw_gfp_t gfp = GW_GFP_USER_MOVABLE | (is_page(old) ? 0 : GW_GFP_ZERO);
+	gw_atomic_u64 *word;
+	gw_spinlock *lock;
+	gw_pfn_t new;
+	int err;
+
+	err = gw_anon_vma_prepare(f->vma);
+	if (!err)
+		err = gw_alloc_from_zonelist(m, gfp, 0, 0, GW_WMARK_MIN, &new);
+	if (err)
+		return err;
+	if (is_page(old)) {
+		const struct gw_copy copy = {.dst = new, .src = gw_pte_pfn(old), .n = 1};
+
+		m->ops->copy_frames(m->ctx, &copy, 1);
+	}
+	word = gw_pte_lock(f->mm, f->addr, &lock); /* the table stands: mmap_lock */
+	if ((gw_u64_load_relaxed(word) ^ old) & ~(uint64_t)GW_PTE_YOUNG) {
+		gw_spin_unlock(lock); /* P1: not what it was */
+		gw_put_page(m, new);
+		return 0;
+	}
+	install(f, word, old, new);
+	gw_spin_unlock(lock);
+	return 0;
+}
+
+/* Leaf lock held, given up. */
+static int
+write_fault(struct fault *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
+{
+	struct gw_machine *m = f->mm->machine;
+	gw_pfn_t page = gw_pte_pfn(pte);
+	int err;
+
+	if (!is_page(pte)) {
+		gw_spin_unlock(lock);
+		return replace(f, pte);
+	}
+	if (is_exclusive(m, page)) {
+		gw_u64_or_relaxed(word, WRITTEN);
+		gw_spin_unlock(lock);
+		return 0;
+	}
+	gw_get_page(m, page); /* P3 */
+	gw_spin_unlock(lock);
+	err = replace(f, pte);
+	gw_put_page(m, page);
+	return err;
+}
+
+/* One look at the entry. mmap_lock held for reading, given up. */
+static int
+handle(struct fault *f)
+{
+	struct gw_machine *m = f->mm->machine;
+	gw_spinlock *lock;
+	gw_atomic_u64 *word = gw_pte_alloc_lock(f->mm, f->addr, &lock);
+	gw_pte_t pte = word ? gw_u64_load_relaxed(word) : 0;
+	int err = 0;
+
+	if (word && gw_pte_is_migration(pte))
+		return gw_migration_entry_wait(f->mm, word, lock);
+	if (!word) {
+		err = -ENOMEM;
+	} else if (f->access == GW_ACCESS_WRITE && !(pte & GW_PTE_WRITE)) {
+		err = write_fault(f, word, lock, pte);
+	} else {
+		if (!pte)
+			gw_u64_store_release(
+				word, gw_pte_present(gw_u32_load_relaxed(&m->zero_page),
+					      GW_PTE_ZERO | GW_PTE_YOUNG));
+		gw_spin_unlock(lock);
+	}
+	gw_rw_read_unlock(&f->mm->mmap_lock);
+	return err;
+}
+
+static bool
+is_allowed(const struct gw_vma *vma, enum gw_access access)
+{
+	/* As on most CPUs, what may be written may be read. */
+	return vma->flags & (access == GW_ACCESS_WRITE ? (uint32_t)GW_VM_WRITE : GW_VM_ACCESS);
+}
+
+/* mmap_lock held for writing. 0 or -EFAULT. */
+static int
+grow_to(struct gw_mm *mm, gw_vaddr_t addr)
+{
+	struct gw_vma *vma = gw_vma_find(mm, addr);
+	gw_vaddr_t floor = addr > GW_STACK_GUARD ? addr - GW_STACK_GUARD : 0;
+	uint64_t pages;
+
+	if (vma && gw_vma_start(vma) <= addr)
+		return 0; /* another task's touch made it larger */
+	if (!vma || !(vma->flags & GW_VM_GROWSDOWN) || addr < GW_PAGE_SIZE ||
+		gw_vma_end(vma) - addr > GW_STACK_MOST)
+		return -EFAULT;
+	if (gw_itree_first(&mm->vmas, floor, addr))
+		return -EFAULT; /* the guard gap */
+	pages = (gw_vma_start(vma) - addr) >> GW_PAGE_SHIFT;
+	if (pages > vma->pgoff)
+		return -EFAULT;
+	gw_vma_resize(vma, addr, gw_vma_end(vma), vma->pgoff - pages); /* R6 */
+	return 0;
+}
+
+static int
+grow_stack(struct gw_mm *mm, gw_vaddr_t addr)
+{
+	int err;
+
+	gw_rw_write_lock(&mm->mmap_lock);
+	err = grow_to(mm, addr);
+	gw_rw_write_unlock(&mm->mmap_lock);
+	return err;
+}
+
+int
+gw_fault(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access access)
+{
+	struct fault f = {
+		.mm = mm,
+		.addr = addr & ~(gw_vaddr_t)(GW_PAGE_SIZE - 1),
+		.access = access,
+	};
+
+	if (addr >= GW_VADDR_END)
+		return -EFAULT;
+	gw_rw_read_lock(&mm->mmap_lock);
+	f.vma = gw_vma_find(mm, f.addr);
+	if (!f.vma || gw_vma_start(f.vma) > f.addr) {
+		gw_rw_read_unlock(&mm->mmap_lock);
+		return grow_stack(mm, f.addr);
+	}
+	if (!is_allowed(f.vma, access)) {
+		gw_rw_read_unlock(&mm->mmap_lock);
+		return -EFAULT;
+	}
+	return handle(&f);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork.c - copying an address space, copy-on-write.
+ *
+ * Idea. Each VMA is linked to rmap before its entries are copied, and a table's entries are
+ * copied with both leaf locks held. A walk that began before the link was there is over (the link
+ * waits for it); a later one meets the parent's VMA first, then the child's. So a migration
+ * entry that is copied is found in the child by whoever removes the parent's (R8).
+ *
+ * Invariants
+ *   W1  after the copy neither side has a writable entry of a page that both map; migration
+ *       entries included, which become read entries
+ *   W2  the parent's CPUs are flushed before the parent's lock is let go, also if fork fails
+ */
+#include "engine/virt/virt_internal.h"
+
+/* Both leaf locks held. Returns what the child gets; 0: it faults by itself. */
+static gw_pte_t
+share_entry(struct gw_machine *m, gw_atomic_u64 *word)
+{
+	gw_pte_t pte = gw_u64_load_relaxed(word);
+
+	if (gw_pte_is_migration(pte)) {
+		pte = gw_pte_migration(gw_pte_pfn(pte), false, pte);
+		gw_u64_store_release(word, pte);
+		return pte;
+	}
+	if (!(pte & GW_PTE_PRESENT) || pte & GW_PTE_ZERO)
+		return 0;
+	if (pte & GW_PTE_WRITE) /* leaving alone what CPUs mark meanwhile */
+		pte = gw_u64_and_relaxed(word, ~(uint64_t)GW_PTE_WRITE);
+	gw_get_page(m, gw_pte_pfn(pte));
+	gw_rmap_dup(m, gw_pte_pfn(pte));
+	return pte & ~(uint64_t)(GW_PTE_WRITE | GW_PTE_YOUNG);
+}
+
+/* The range lies in one table, which both have. */
+static void
+copy_table(struct gw_mm *child, struct gw_mm *parent, gw_vaddr_t start, gw_vaddr_t end)
+{
+	gw_spinlock *from_lock, *to_lock;
+	gw_atomic_u64 *from = gw_pte_of(parent, start, &from_lock);
+	gw_atomic_u64 *to = gw_pte_of(child, start, &to_lock);
+	uint64_t n_pages = 0;
+
+	gw_leaf_lock_two(from_lock, to_lock);
+	for (gw_vaddr_t addr = start; addr < end; addr += GW_PAGE_SIZE) {
+		gw_pte_t pte = share_entry(parent->machine, from++);
+
+		gw_u64_store_release(to++, pte);
+		n_pages += pte != 0;
+	}
+	gw_leaf_unlock_two(from_lock, to_lock);
+	gw_u64_add_relaxed(&child->pages, n_pages);
+}
+
+static int
+copy_entries(struct gw_mm *child, const struct gw_vma *vma)
+{
+	struct gw_mm *parent = vma->mm;
+	gw_vaddr_t end = gw_vma_end(vma);
+	gw_vaddr_t addr = gw_table_next(parent, gw_vma_start(vma), end);
+
+	while (addr < end) {
+		gw_vaddr_t next = gw_table_end(addr, end);
+
+		if (gw_table_make(child, addr))
+			return -ENOMEM;
+		copy_table(child, parent, addr, next);
+		addr = gw_table_next(parent, next, end);
+	}
+	return 0;
+}
+
+static int
+copy_vma(struct gw_mm *child, const struct gw_vma *vma)
+{
+	struct gw_machine *m = child->machine;
+	struct gw_vma *copy = gw_vma_new(
+		child, gw_vma_start(vma), gw_vma_end(vma), vma->pgoff, vma->flags & ~GW_VM_LOCKED);
+
+	if (!copy)
+		return -ENOMEM;
+	if (gw_ptr_load_acquire(&vma->anon_vma) && gw_anon_vma_fork(copy, vma)) {
+		m->ops->release(m->ctx, copy, sizeof(*copy));
+		return -ENOMEM;
+	}
+	gw_vma_insert(copy);
+	/* Without an anon_vma there is nothing but the zero page. */
+	return gw_ptr_load_acquire(&vma->anon_vma) ? copy_entries(child, vma) : 0;
+}
+
+int
+gw_mm_fork(struct gw_mm *parent, struct gw_mm **out)
+{
+	struct gw_mm *child;
+	struct gw_vma *vma;
+	int err = gw_mm_create(parent->machine, &child);
+
+	if (err)
+		return err;
+	/* The child's own lock is not needed: nobody else knows it, and rmap asks for leaf locks.
+	 */
+	gw_rw_write_lock(&parent->mmap_lock);
+	for (vma = gw_vma_find(parent, 0); vma && !err; vma = gw_vma_next(vma, GW_VADDR_END))
+		err = copy_vma(child, vma);
+	gw_flush_range(parent, 0, GW_VADDR_END); /* W2 */
+	gw_rw_write_unlock(&parent->mmap_lock);
+	if (err)
+		gw_mm_put(child);
+	else
+		*out = child;
+	return err;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virt_internal.h - what the files of this room share.
+ *
+ * Ranges are [start, end), page aligned. mmap_lock is held for writing except as said.
+ */
+#ifndef GW_ENGINE_VIRT_INTERNAL_H
+#define GW_ENGINE_VIRT_INTERNAL_H
+
+#include "engine/virt/rmap.h"
+#include "engine/virt/virt.h"
+
+#define GW_TABLE_SPAN  ((gw_vaddr_t)GW_PTES_PER_TABLE << GW_PAGE_SHIFT)
+#define GW_VM_ACCESS   (GW_VM_READ | GW_VM_WRITE)
+#define GW_INDEX_LIMIT ((uint64_t)1 << 32)   /* a page's index has 32 bits */
+#define GW_STACK_INDEX ((uint64_t)1 << 31)   /* of a stack's first page: room for growing down */
+#define GW_STACK_MOST  ((gw_vaddr_t)8 << 20) /* bytes that a stack grows to */
+#define GW_STACK_GUARD ((gw_vaddr_t)1 << 20) /* bytes kept free below it */
+
+static inline bool
+gw_page_aligned(uint64_t n)
+{
+	return (n & (GW_PAGE_SIZE - 1)) == 0;
+}
+
+/* Bytes rounded up to pages; `n` is at most GW_VADDR_END. */
+static inline uint64_t
+gw_page_round(uint64_t n)
+{
+	return (n + GW_PAGE_SIZE - 1) & ~(uint64_t)(GW_PAGE_SIZE - 1);
+}
+
+/* 0 and *end, or -EINVAL unless [addr, addr + len) is page aligned, not empty, and may be mapped.
+ */
+int gw_check_range(gw_vaddr_t addr, uint64_t len, gw_vaddr_t *end);
+
+/* ---- vma.c ---- */
+
+static inline struct gw_vma *
+gw_vma_of(struct gw_inode *node)
+{
+	return node ? (struct gw_vma *)((char *)node - offsetof(struct gw_vma, node)) : NULL;
+}
+
+static inline struct gw_vma *
+gw_vma_next(const struct gw_vma *vma, gw_vaddr_t end)
+{
+	return gw_vma_of(gw_itree_next(&vma->node, vma->node.end, end));
+}
+
+/* A VMA in no tree, with no links; NULL: no memory. */
+struct gw_vma *gw_vma_new(
+	struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, uint64_t pgoff, uint32_t flags);
+void gw_vma_insert(struct gw_vma *vma);
+/* Out of the address space and of all interval trees, and freed. */
+void gw_vma_delete(struct gw_vma *vma);
+/* Another range, or other flags, for a VMA in use: for rmap in one step (R5). */
+void gw_vma_resize(struct gw_vma *vma, gw_vaddr_t start, gw_vaddr_t end, uint64_t pgoff);
+void gw_vma_set_flags(struct gw_vma *vma, uint32_t flags);
+/* Make VMAs begin at start and end where they are across them. 0, or -ENOMEM with the address
+ * space saying what it said before. */
+GW_MUST_CHECK int gw_vma_split_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
+/* Every page of the range belongs to a VMA. mmap_lock held for reading at least. */
+bool gw_vma_covers(const struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
+/* Room for `len` bytes, at `hint` if it is free: 0 or -ENOMEM. */
+GW_MUST_CHECK int gw_vma_find_room(
+	const struct gw_mm *mm, gw_vaddr_t hint, uint64_t len, gw_vaddr_t *out);
+
+/* ---- table.c; tables go only with mmap_lock held for writing ---- */
+
+/* A zeroed frame; GW_PFN_NONE: no memory. */
+gw_pfn_t gw_table_alloc(struct gw_machine *m);
+/* Make addr's lowest table and those above it. 0 or -ENOMEM. mmap_lock held for reading will do. */
+GW_MUST_CHECK int gw_table_make(struct gw_mm *mm, gw_vaddr_t addr);
+/* The first address from addr on that has a lowest table, or end. */
+gw_vaddr_t gw_table_next(const struct gw_mm *mm, gw_vaddr_t addr, gw_vaddr_t end);
+/* Where addr's lowest table ends, or end if that comes first. */
+static inline gw_vaddr_t
+gw_table_end(gw_vaddr_t addr, gw_vaddr_t end)
+{
+	gw_vaddr_t next = (addr | (GW_TABLE_SPAN - 1)) + 1;
+
+	return next < end ? next : end;
+}
+/* Entry of addr, whose table exists, and its leaf lock, not taken. */
+gw_atomic_u64 *gw_pte_of(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock);
+/* Both, in the order that two leaf locks are taken in; they may be one. */
+void gw_leaf_lock_two(gw_spinlock *a, gw_spinlock *b);
+void gw_leaf_unlock_two(gw_spinlock *a, gw_spinlock *b);
+/* Free the tables around [start, end) whose range has no VMA any more. */
+void gw_tables_free(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
+
+/* ---- zap.c ---- */
+
+/* No entry of the range is left; its pages lose their map and reference. VMAs stay. */
+void gw_zap_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
+/* Pages, VMAs and tables of the range go; no VMA reaches across its ends. */
+void gw_unmap_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
+/* The same for any range: 0, or -ENOMEM with nothing unmapped. */
+GW_MUST_CHECK int gw_unmap(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
+
+/* ---- remap.c ---- */
+
+/* Tables at `to` for whatever has one at `from`. 0 or -ENOMEM: the caller frees what came. */
+GW_MUST_CHECK int gw_move_prepare(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len);
+/*
+ * Move entries, after gw_move_prepare(), to where there are none; upwards only if the ranges do
+ * not overlap. `vma`, if not NULL, is kept from rmap's walks meanwhile. The flush is the caller's.
+ */
+void gw_move_entries(
+	struct gw_mm *mm, struct gw_vma *vma, gw_vaddr_t from, gw_vaddr_t to, uint64_t len);
+
+#endif
