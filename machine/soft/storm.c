@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * storm.c - running the storm: its threads, its end, its report (storm.h).
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "godwit/alloc.h"
+#include "godwit/task.h"
+#include "godwit/zone.h"
+#include "machine/soft/storm_internal.h"
+
+#define FRAMES_DEFAULT ((gw_pfn_t)1 << 14)
+#define FRAMES_LEAST   ((gw_pfn_t)1 << 12)
+#define PROGRESS_NS    100000000
+
+static const struct {
+	const char *name;
+	unsigned weight; /* of 200 */
+} ops[GW_STORM_OPS] = {
+	[GW_STORM_WRITE] = {"write", 60},
+	[GW_STORM_VERIFY] = {"verify", 54},
+	[GW_STORM_ADD] = {"add", 20},
+	[GW_STORM_FORK] = {"fork", 6},
+	[GW_STORM_EXEC] = {"exec", 3},
+	[GW_STORM_EXIT] = {"exit", 7},
+	[GW_STORM_STACK] = {"stack", 5},
+	[GW_STORM_DONTNEED] = {"dontneed", 6},
+	[GW_STORM_MPROTECT] = {"mprotect", 6},
+	[GW_STORM_MUNMAP] = {"munmap", 4},
+	[GW_STORM_MREMAP] = {"mremap", 6},
+	[GW_STORM_ADVISE] = {"advise", 4},
+	[GW_STORM_COMPACT] = {"compact", 3},
+	[GW_STORM_MIGRATE] = {"migrate", 12},
+	[GW_STORM_ALLOC] = {"alloc", 4},
+};
+
+const char *
+gw_storm_op_name(enum gw_storm_op op)
+{
+	return ops[op].name;
+}
+
+uint64_t
+storm_random(struct storm_thread *t)
+{
+	uint64_t x = t->random += 0x9e3779b97f4a7c15u;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+unsigned
+storm_below(struct storm_thread *t, unsigned n)
+{
+	return (unsigned)((storm_random(t) >> 32) * n >> 32);
+}
+
+void
+storm_lost(struct storm *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	pthread_mutex_lock(&s->table);
+	if (!s->lost.text[0])
+		vsnprintf(s->lost.text, sizeof(s->lost.text), fmt, ap);
+	pthread_mutex_unlock(&s->table);
+	va_end(ap);
+	gw_u32_store_relaxed(&s->stop, 1);
+}
+
+void
+storm_no_memory(struct storm_thread *t)
+{
+	gw_u64_add_relaxed(&t->s->no_memory, 1);
+	t->short_of_memory = true;
+}
+
+static enum gw_storm_op
+pick_op(struct storm_thread *t)
+{
+	unsigned at = storm_below(t, 200);
+	unsigned op = 0;
+
+	while (at >= ops[op].weight) {
+		at -= ops[op].weight;
+		op++;
+	}
+	return (enum gw_storm_op)op;
+}
+
+static void
+work_on(struct storm_thread *t, struct storm_program *p, enum gw_storm_op op)
+{
+	struct storm_region *r = &p->regions[storm_below(t, STORM_REGIONS)];
+
+	switch (op) {
+	case GW_STORM_WRITE:
+	case GW_STORM_VERIFY:
+		pthread_mutex_lock(&r->mutex);
+		if (op == GW_STORM_WRITE)
+			(void)storm_write(t, p, r);
+		else
+			(void)storm_verify_some(t, p, r);
+		pthread_mutex_unlock(&r->mutex);
+		return;
+	case GW_STORM_ADD:
+		(void)storm_add(t, p);
+		return;
+	case GW_STORM_FORK:
+		storm_fork(t, p);
+		return;
+	default:
+		storm_layout(t, p, op);
+		return;
+	}
+}
+
+static void
+work(struct storm_thread *t, enum gw_storm_op op)
+{
+	struct storm_program *p;
+
+	switch (op) {
+	case GW_STORM_EXEC:
+		storm_exec(t);
+		return;
+	case GW_STORM_EXIT:
+		storm_exit(t, NULL);
+		return;
+	case GW_STORM_COMPACT:
+		storm_compact(t);
+		return;
+	case GW_STORM_MIGRATE:
+		storm_migrate(t);
+		return;
+	case GW_STORM_ALLOC:
+		storm_alloc(t);
+		return;
+	default:
+		p = storm_pick(t);
+		if (p) {
+			work_on(t, p, op);
+			storm_release(t, p);
+		} else {
+			storm_exec(t);
+		}
+		return;
+	}
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct storm_thread *t = arg;
+	struct gw_task task;
+
+	if (gw_task_attach(&task, t->s->m, t->cpu))
+		return NULL;
+	while (!storm_stopped(t->s)) {
+		enum gw_storm_op op = pick_op(t);
+
+		work(t, op);
+		gw_u64_add_relaxed(&t->s->ops[op], 1);
+		if (t->short_of_memory) {
+			t->short_of_memory = false;
+			storm_free_blocks(t->s);
+			storm_exit(t, NULL);
+		}
+	}
+	gw_task_detach(&task);
+	return NULL;
+}
+
+static uint64_t
+now_ns(struct storm *s)
+{
+	return gw_bare_ops.clock_ns(NULL) - s->started;
+}
+
+static void
+report(struct storm *s, struct gw_storm_report *out)
+{
+	out->ns = now_ns(s);
+	for (unsigned i = 0; i < GW_STORM_OPS; i++)
+		out->ops[i] = gw_u64_load_relaxed(&s->ops[i]);
+	out->words = gw_u64_load_relaxed(&s->words);
+	out->faults_expected = gw_u64_load_relaxed(&s->faults_expected);
+	out->moved = gw_machine_count(s->m, GW_VM_PGMIGRATE_SUCCESS);
+	out->not_moved = gw_machine_count(s->m, GW_VM_PGMIGRATE_FAIL);
+	out->programs = gw_u64_load_relaxed(&s->programs);
+	out->no_memory = gw_u64_load_relaxed(&s->no_memory);
+	out->hits = out->misses = out->faults = 0;
+	for (unsigned i = 0; i < s->n_threads; i++) {
+		struct gw_cpu_stats stats;
+
+		gw_cpu_stats(s->soft, i, &stats);
+		out->hits += stats.hits;
+		out->misses += stats.misses;
+		out->faults += stats.faults;
+		out->shootdowns = stats.flushes;
+	}
+}
+
+static void
+watch(struct storm *s, const struct gw_storm_config *config, struct gw_storm_report *out)
+{
+	const struct timespec pause = {.tv_nsec = PROGRESS_NS};
+
+	while (!storm_stopped(s) && now_ns(s) < config->ns) {
+		nanosleep(&pause, NULL);
+		if (!config->progress)
+			continue;
+		report(s, out);
+		if (!config->progress(config->ctx, out))
+			break;
+	}
+	gw_u32_store_relaxed(&s->stop, 1);
+}
+
+/* ---- the end ---- */
+
+static void
+note_finding(void *ctx, const char *line)
+{
+	storm_lost(ctx, "%s", line);
+}
+
+static void
+end_program(struct storm_thread *t, struct storm_program *p, struct gw_storm_report *out)
+{
+	for (unsigned i = 0; i < STORM_REGIONS && !t->s->lost.text[0]; i++) {
+		struct storm_region *r = &p->regions[i];
+
+		(void)storm_verify(t, p, r, r->first, r->end);
+	}
+	out->tlb_findings += gw_soft_check(t->s->soft, p->mm, note_finding, t->s);
+	storm_exit(t, p);
+}
+
+static uint64_t
+free_frames(struct storm *s)
+{
+	struct gw_zone_info zone;
+
+	return gw_zone_info(s->m, 0, &zone) ? 0 : zone.free + zone.pcp;
+}
+
+/* The first address space makes the machine's zero page, which stays. */
+static int
+begin(struct storm *s, struct gw_storm_report *out)
+{
+	struct gw_mm *mm;
+	int err = gw_mm_create(s->m, &mm);
+
+	if (err)
+		return err;
+	gw_mm_put(mm);
+	out->frames = free_frames(s);
+	return 0;
+}
+
+/* One thread is left, as CPU 0. */
+static void
+end(struct storm_thread *t, struct gw_storm_report *out)
+{
+	struct storm *s = t->s;
+
+	storm_free_blocks(s); /* the last look may need memory */
+	for (unsigned i = 0; i < STORM_PROGRAMS; i++)
+		if (s->running[i])
+			end_program(t, s->running[i], out);
+	gw_lru_add_drain_all(s->m);
+	gw_drain_all_pages(s->m);
+	gw_rcu_barrier();
+	out->machine_findings = gw_machine_check(s->m, note_finding, s);
+	out->frames_free = free_frames(s);
+	if (out->frames_free != out->frames)
+		storm_lost(s, "%llu of %llu frames were not given back",
+			(unsigned long long)(out->frames - out->frames_free),
+			(unsigned long long)out->frames);
+}
+
+static int
+run_threads(struct storm *s, const struct gw_storm_config *config, struct storm_thread *threads,
+	struct gw_storm_report *out)
+{
+	unsigned started = 0;
+
+	for (unsigned i = 0; i < config->threads; i++) {
+		struct storm_thread *t = &threads[i];
+
+		*t = (struct storm_thread){.s = s, .cpu = i, .random = config->seed + i};
+		t->random = storm_random(t);
+		if (pthread_create(&t->thread, NULL, thread_main, t))
+			break;
+		started++;
+	}
+	if (started == config->threads)
+		watch(s, config, out);
+	gw_u32_store_relaxed(&s->stop, 1);
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(threads[i].thread, NULL);
+	return started == config->threads ? 0 : -ENOMEM;
+}
+
+static int
+open_machine(struct storm *s, const struct gw_storm_config *config, struct gw_error *err)
+{
+	struct gw_zone_config zone = {.name = "Normal", .end = s->n_frames};
+	struct gw_machine_config mc;
+	int ret;
+
+	gw_machine_config_init(&mc);
+	mc.n_cpus = config->threads;
+	mc.n_frames = s->n_frames;
+	mc.zones = &zone;
+	mc.n_zones = 1;
+	ret = gw_soft_create(&mc, &s->soft, err);
+	if (!ret)
+		s->m = gw_soft_machine(s->soft);
+	return ret;
+}
+
+static int
+run(struct storm *s, const struct gw_storm_config *config, struct gw_storm_report *out)
+{
+	struct storm_thread *threads = calloc(config->threads, sizeof(*threads));
+	struct gw_task task;
+	int ret;
+
+	if (!threads)
+		return -ENOMEM;
+	s->started = gw_bare_ops.clock_ns(NULL);
+	ret = gw_task_attach(&task, s->m, 0);
+	if (!ret) {
+		ret = begin(s, out);
+		if (!ret)
+			ret = run_threads(s, config, threads, out);
+		report(s, out);
+		if (!ret)
+			end(&threads[0], out);
+		gw_task_detach(&task);
+	}
+	out->lost = s->lost;
+	free(threads);
+	return ret;
+}
+
+int
+gw_storm_run(
+	const struct gw_storm_config *config, struct gw_storm_report *out, struct gw_error *err)
+{
+	struct storm *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s)
+		return -ENOMEM;
+	*out = (struct gw_storm_report){0};
+	s->n_threads = config->threads;
+	s->n_frames = config->n_frames ? config->n_frames : FRAMES_DEFAULT;
+	for (unsigned i = 0; i < STORM_BLOCKS; i++)
+		s->blocks[i] = GW_PFN_NONE;
+	pthread_mutex_init(&s->table, NULL);
+	if (s->n_frames < FRAMES_LEAST && err) {
+		snprintf(err->text, sizeof(err->text), "%u frames: a storm needs %u", s->n_frames,
+			FRAMES_LEAST);
+	}
+	ret = s->n_frames < FRAMES_LEAST ? -EINVAL : open_machine(s, config, err);
+	if (!ret) {
+		ret = run(s, config, out);
+		gw_soft_destroy(s->soft);
+	}
+	pthread_mutex_destroy(&s->table);
+	free(s);
+	return ret;
+}

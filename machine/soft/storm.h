@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * storm.h - programs that check every byte they read, while everything happens to their memory.
+ *
+ * Idea. Threads write and verify self-checking words in address spaces of a soft machine; the same
+ * threads fork them, exec, exit, map, unmap, protect, move and resize their mappings, give
+ * memory back, compact zones and migrate pages picked at random. What must hold:
+ *   - a word read is the word last written there (after fork: by the parent, before or while it
+ * forked)
+ *   - what was never written, or given back, reads as zero
+ *   - what may not be accessed faults, and what may be does not
+ *   - additions by several CPUs are never lost
+ *   - in the end TLBs agree with page tables, gw_machine_check() finds nothing, all frames are free
+ */
+#ifndef GW_MACHINE_SOFT_STORM_H
+#define GW_MACHINE_SOFT_STORM_H
+
+#include "machine/soft/soft.h"
+
+enum gw_storm_op {
+	GW_STORM_WRITE,
+	GW_STORM_VERIFY,
+	GW_STORM_ADD,
+	GW_STORM_FORK,
+	GW_STORM_EXEC,
+	GW_STORM_EXIT,
+	GW_STORM_STACK,
+	GW_STORM_DONTNEED,
+	GW_STORM_MPROTECT,
+	GW_STORM_MUNMAP,
+	GW_STORM_MREMAP,
+	GW_STORM_ADVISE,
+	GW_STORM_COMPACT,
+	GW_STORM_MIGRATE,
+	GW_STORM_ALLOC,
+	GW_STORM_OPS
+};
+
+const char *gw_storm_op_name(enum gw_storm_op op);
+
+struct gw_storm_report {
+	uint64_t ns;		    /* that it has run */
+	uint64_t ops[GW_STORM_OPS]; /* done */
+	uint64_t words;		    /* verified */
+	uint64_t faults_expected;   /* accesses that had to be refused, and were */
+	uint64_t moved, not_moved;  /* pages, by gw_migrate_pages() */
+	uint64_t programs;	    /* begun, by fork or exec */
+	uint64_t no_memory;	    /* operations given up for want of it */
+	uint64_t hits, misses, faults, shootdowns;
+	/* Once it is over: */
+	unsigned tlb_findings, machine_findings;
+	uint64_t frames, frames_free;
+	struct gw_error lost; /* the first thing that was wrong, and where; empty: nothing was */
+};
+
+struct gw_storm_config {
+	unsigned threads; /* each a CPU of its own, 1 .. GW_CPUS_MAX */
+	uint64_t ns;	  /* how long */
+	uint64_t seed;
+	gw_pfn_t n_frames; /* 0: a machine of 64 MiB */
+	/* Called some times a second on the caller's thread; false: end now. May be NULL. */
+	bool (*progress)(void *ctx, const struct gw_storm_report *so_far);
+	void *ctx;
+};
+
+/*
+ * Run. *out is filled whenever 0 is returned: nothing was lost if out->lost is empty.
+ * Returns 0, -EINVAL (err), -ENOMEM. The caller is not an attached task.
+ */
+GW_MUST_CHECK int gw_storm_run(
+	const struct gw_storm_config *config, struct gw_storm_report *out, struct gw_error *err);
+
+#endif

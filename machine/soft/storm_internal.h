@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * storm_internal.h - the storm's programs, and what they know of their own memory.
+ *
+ * Idea. A program is an address space with a few regions. Beside each word of a region stands what
+ * it must be: a version from `min` to `max`. Whoever works on a region holds its mutex, so
+ * the two are equal, but right after a fork: a word that the parent wrote while it forked is in
+ * the child either old or new, and the child's first look decides which.
+ *
+ *   word = tag of its program's lineage and place (32 bits) | version (32 bits); 0: never written
+ *
+ * A region's versions only grow, so bytes of an earlier use of a page are never taken for new ones.
+ *
+ * Locks, outermost first: program->layout (fork: write; what changes regions' shape: read),
+ * region->mutex, storm->table.
+ */
+#ifndef GW_MACHINE_SOFT_STORM_INTERNAL_H
+#define GW_MACHINE_SOFT_STORM_INTERNAL_H
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "engine/sync/sync.h"
+#include "machine/soft/storm.h"
+
+#define STORM_REGIONS	   6 /* the first is a stack */
+#define STORM_STACK	   0
+#define STORM_PAGES	   64 /* of a region, at most */
+#define STORM_PROGRAMS	   16
+#define STORM_COUNTERS	   64 /* words that all threads add to */
+#define STORM_BLOCKS	   48 /* of raw memory that stand in the way */
+#define WORDS_PER_PAGE	   (GW_PAGE_SIZE / sizeof(uint64_t))
+#define STORM_REGION_WORDS (STORM_PAGES * WORDS_PER_PAGE)
+
+struct storm_word {
+	gw_atomic_u32 min, max; /* versions */
+};
+
+struct storm_region {
+	pthread_mutex_t mutex;
+	/* Guarded by mutex and by layout. */
+	gw_vaddr_t base;     /* of page 0, mapped or not */
+	unsigned first, end; /* pages mapped: [first, end) */
+	uint32_t id;	     /* told by every word's tag; children keep it */
+	/* A write has version `begun` before and `done` after its bytes are written. */
+	gw_atomic_u32 begun, done;
+	struct storm_word *words; /* STORM_REGION_WORDS */
+};
+
+struct storm_program {
+	struct gw_mm *mm;
+	pthread_rwlock_t layout;
+	unsigned users; /* guarded by storm->table */
+	struct storm_region regions[STORM_REGIONS];
+	gw_vaddr_t counters;
+	gw_atomic_u64 added[STORM_COUNTERS]; /* what the counters must be once nobody adds */
+};
+
+struct storm {
+	struct gw_soft *soft;
+	struct gw_machine *m;
+	gw_pfn_t n_frames;
+	unsigned n_threads;
+	uint64_t started;
+	gw_atomic_u32 stop;
+	gw_atomic_u32 region_ids;
+	gw_atomic_u64 ops[GW_STORM_OPS];
+	gw_atomic_u64 words, faults_expected, programs, no_memory;
+
+	pthread_mutex_t table;
+	struct storm_program *running[STORM_PROGRAMS]; /* guarded by table */
+	gw_pfn_t blocks[STORM_BLOCKS];		       /* the same; GW_PFN_NONE: none */
+	struct gw_error lost;			       /* the same */
+};
+
+/* One thread. */
+struct storm_thread {
+	struct storm *s;
+	unsigned cpu;
+	uint64_t random;
+	bool short_of_memory;
+	pthread_t thread;
+	uint64_t buf[WORDS_PER_PAGE]; /* a page on its way */
+};
+
+/* ---- storm.c ---- */
+
+uint64_t storm_random(struct storm_thread *t);
+/* A number below n. */
+unsigned storm_below(struct storm_thread *t, unsigned n);
+/* Something is lost: remember the first, stop everybody. */
+void storm_lost(struct storm *s, const char *fmt, ...) GW_PRINTF(2, 3);
+/* An operation could not be done for want of memory: make room. */
+void storm_no_memory(struct storm_thread *t);
+
+static inline bool
+storm_stopped(struct storm *s)
+{
+	return gw_u32_load_relaxed(&s->stop) != 0;
+}
+
+/* ---- storm_region.c: bytes; region->mutex held ---- */
+
+int storm_region_init(struct storm_region *r);
+void storm_region_destroy(struct storm_region *r);
+/* Its words from page `first` to `end` are zero again. */
+void storm_region_forget(struct storm_region *r, unsigned first, unsigned end);
+/* Write or verify a random piece, or all of it. False: something is lost, or no memory. */
+bool storm_write(struct storm_thread *t, struct storm_program *p, struct storm_region *r);
+bool storm_verify(struct storm_thread *t, struct storm_program *p, struct storm_region *r,
+	unsigned first, unsigned end);
+bool storm_verify_some(struct storm_thread *t, struct storm_program *p, struct storm_region *r);
+/* An access of this kind must be refused. */
+void storm_expect_fault(
+	struct storm_thread *t, struct storm_program *p, gw_vaddr_t addr, enum gw_access access);
+bool storm_add(struct storm_thread *t, struct storm_program *p);
+
+/* ---- storm_program.c ---- */
+
+struct storm_program *storm_pick(struct storm_thread *t);
+void storm_release(struct storm_thread *t, struct storm_program *p);
+void storm_fork(struct storm_thread *t, struct storm_program *p);
+void storm_exec(struct storm_thread *t);
+/* Take a program off the table, a random one if p is NULL. */
+void storm_exit(struct storm_thread *t, struct storm_program *p);
+
+/* ---- storm_layout.c: what changes a region's shape; takes the locks ---- */
+
+void storm_layout(struct storm_thread *t, struct storm_program *p, enum gw_storm_op op);
+
+/* ---- storm_move.c ---- */
+
+void storm_compact(struct storm_thread *t);
+void storm_migrate(struct storm_thread *t);
+void storm_alloc(struct storm_thread *t);
+void storm_free_blocks(struct storm *s);
+
+#endif
