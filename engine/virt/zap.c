@@ -31,7 +31,7 @@ clear_entry(gw_atomic_u64 *word, struct zapped *z)
 		return;
 	pte = gw_u64_xchg_acq_rel(
 		word, 0); /* young and dirty that a CPU adds must not bring it back */
-	z->flush |= pte & GW_PTE_PRESENT;
+	z->flush = true; /* for a migration entry, too: its migrator may not have flushed yet */
 	if (pte & GW_PTE_ZERO)
 		return;
 	z->n_rss++;
