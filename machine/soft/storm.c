@@ -21,11 +21,11 @@ static const struct {
 	unsigned weight; /* of 200 */
 } ops[GW_STORM_OPS] = {
 	[GW_STORM_WRITE] = {"write", 60},
-	[GW_STORM_VERIFY] = {"verify", 54},
+	[GW_STORM_VERIFY] = {"verify", 46},
 	[GW_STORM_ADD] = {"add", 20},
 	[GW_STORM_FORK] = {"fork", 6},
-	[GW_STORM_EXEC] = {"exec", 3},
-	[GW_STORM_EXIT] = {"exit", 7},
+	[GW_STORM_EXEC] = {"exec", 5},
+	[GW_STORM_EXIT] = {"exit", 9},
 	[GW_STORM_STACK] = {"stack", 5},
 	[GW_STORM_DONTNEED] = {"dontneed", 6},
 	[GW_STORM_MPROTECT] = {"mprotect", 6},
@@ -33,7 +33,7 @@ static const struct {
 	[GW_STORM_MREMAP] = {"mremap", 6},
 	[GW_STORM_ADVISE] = {"advise", 4},
 	[GW_STORM_COMPACT] = {"compact", 3},
-	[GW_STORM_MIGRATE] = {"migrate", 12},
+	[GW_STORM_MIGRATE] = {"migrate", 16},
 	[GW_STORM_ALLOC] = {"alloc", 4},
 };
 

@@ -44,7 +44,7 @@ struct storm_region {
 	uint32_t id;	     /* told by every word's tag; children keep it */
 	/* A write has version `begun` before and `done` after its bytes are written. */
 	gw_atomic_u32 begun, done;
-	struct storm_word *words; /* STORM_REGION_WORDS */
+	struct storm_word *words; /* STORM_REGION_WORDS; those of mapped pages are known */
 };
 
 struct storm_program {
@@ -103,7 +103,7 @@ storm_stopped(struct storm *s)
 
 int storm_region_init(struct storm_region *r);
 void storm_region_destroy(struct storm_region *r);
-/* Its words from page `first` to `end` are zero again. */
+/* Its words from page `first` to `end` are zero: they were just mapped, or given back. */
 void storm_region_forget(struct storm_region *r, unsigned first, unsigned end);
 /* Write or verify a random piece, or all of it. False: something is lost, or no memory. */
 bool storm_write(struct storm_thread *t, struct storm_program *p, struct storm_region *r);

@@ -114,7 +114,6 @@ unmap_all(struct storm_thread *t, struct piece *x, bool alone)
 		return;
 	if (alone)
 		storm_expect_fault(t, x->p, addr, GW_ACCESS_READ);
-	storm_region_forget(r, r->first, r->end);
 	r->first = r->end = 0;
 }
 
@@ -124,10 +123,12 @@ map_again(struct storm_thread *t, struct piece *x)
 	struct storm_region *r = x->r;
 	unsigned pages = 1 + storm_below(t, STORM_PAGES);
 
-	if (gw_mmap(x->p->mm, 0, pages * GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, &r->base))
+	if (gw_mmap(x->p->mm, 0, pages * GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, &r->base)) {
 		storm_no_memory(t);
-	else
-		r->end = pages;
+		return;
+	}
+	r->end = pages;
+	storm_region_forget(r, 0, pages);
 }
 
 /* Unmap the end of a region, or replace a piece of it by fresh memory. */
@@ -154,7 +155,6 @@ unmap(struct storm_thread *t, struct piece *x, bool alone)
 		return;
 	if (alone)
 		storm_expect_fault(t, x->p, page_address(r, piece_page(t, x)), GW_ACCESS_WRITE);
-	storm_region_forget(r, x->first, x->end);
 	r->end = x->first;
 }
 
@@ -173,8 +173,8 @@ remap(struct storm_thread *t, struct piece *x, bool alone)
 	}
 	if (!succeeded(t, x, "mremap", err))
 		return;
-	if (r->first + pages < r->end)
-		storm_region_forget(r, r->first + pages, r->end);
+	if (r->first + pages > r->end)
+		storm_region_forget(r, r->end, r->first + pages);
 	r->base = addr - r->first * GW_PAGE_SIZE;
 	r->end = r->first + pages;
 	if (alone && addr >= old + GW_PAGE_SIZE)
@@ -196,6 +196,7 @@ grow_stack(struct storm_thread *t, struct piece *x)
 	if (!succeeded(t, x, "growing the stack", err))
 		return;
 	r->first--;
+	storm_region_forget(r, r->first, r->first + 1);
 	(void)storm_verify(t, x->p, r, r->first, r->first + 1);
 }
 

@@ -146,8 +146,10 @@ build_stack(struct storm_thread *t, struct storm_program *p)
 	r->first = STORM_PAGES - STACK_FIRST_PAGES;
 	r->end = STORM_PAGES;
 	r->base = addr - r->first * GW_PAGE_SIZE;
-	if (!storm_write(t, p, r) || !storm_verify_some(t, p, r))
-		return false;
+	storm_region_forget(r, r->first, r->end);
+	for (unsigned i = 0; i < 4; i++)
+		if (!storm_write(t, p, r) || !storm_verify_some(t, p, r))
+			return false;
 	if (gw_exec_shift(p->mm, addr, shift))
 		return false;
 	r->base -= shift;
@@ -169,6 +171,7 @@ map_regions(struct storm_thread *t, struct storm_program *p)
 			r->end = 0;
 			return false;
 		}
+		storm_region_forget(r, 0, r->end);
 	}
 	return gw_mmap(p->mm, 0, GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, &p->counters) == 0;
 }

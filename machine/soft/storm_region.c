@@ -10,7 +10,7 @@
 int
 storm_region_init(struct storm_region *r)
 {
-	r->words = calloc(STORM_REGION_WORDS, sizeof(*r->words));
+	r->words = malloc(STORM_REGION_WORDS * sizeof(*r->words));
 	if (!r->words)
 		return -ENOMEM;
 	pthread_mutex_init(&r->mutex, NULL);
