@@ -210,10 +210,11 @@ typedef struct {
 void gw_ref_get_slow(gw_refcount *r, uint32_t old);
 void gw_ref_put_slow(gw_refcount *r, uint32_t old);
 
+/* acquire: whoever finds itself the only holder comes after what the others did */
 static inline uint32_t
 gw_ref_read(const gw_refcount *r)
 {
-	return gw_u32_load_relaxed(&r->count);
+	return gw_u32_load_acquire(&r->count);
 }
 
 /* release: whoever then gets a reference (gw_ref_get_unless_zero()) sees what was set up before */
