@@ -87,13 +87,12 @@ replace(struct fault *f, gw_pte_t old)
 	gw_atomic_u64 *word;
 	gw_spinlock *lock;
 	gw_pfn_t new;
-	int err;
 
-	err = gw_anon_vma_prepare(f->vma);
-	if (!err)
-		err = gw_alloc_from_zonelist(m, gfp, 0, 0, GW_WMARK_MIN, &new);
-	if (err)
-		return err;
+	if (gw_anon_vma_prepare(f->vma))
+		return -ENOMEM;
+	new = gw_frame_alloc(m, gfp);
+	if (new == GW_PFN_NONE)
+		return -ENOMEM;
 	if (is_page(old)) {
 		const struct gw_copy copy = {.dst = new, .src = gw_pte_pfn(old), .n = 1};
 

@@ -77,13 +77,22 @@ gw_table_next(const struct gw_mm *mm, gw_vaddr_t addr, gw_vaddr_t end)
 }
 
 gw_pfn_t
-gw_table_alloc(struct gw_machine *m)
+gw_frame_alloc(struct gw_machine *m, gw_gfp_t gfp)
 {
 	gw_pfn_t pfn;
 
-	if (gw_alloc_from_zonelist(m, GW_GFP_KERNEL | GW_GFP_ZERO, 0, 0, GW_WMARK_MIN, &pfn))
-		return GW_PFN_NONE;
-	return pfn;
+	if (!gw_alloc_from_zonelist(m, gfp, 0, 0, GW_WMARK_MIN, &pfn))
+		return pfn;
+	/* What other CPUs keep for themselves does not count as free. */
+	gw_lru_add_drain_all(m);
+	gw_drain_all_pages(m);
+	return gw_alloc_from_zonelist(m, gfp, 0, 0, GW_WMARK_MIN, &pfn) ? GW_PFN_NONE : pfn;
+}
+
+gw_pfn_t
+gw_table_alloc(struct gw_machine *m)
+{
+	return gw_frame_alloc(m, GW_GFP_KERNEL | GW_GFP_ZERO);
 }
 
 /* A table for an empty word of an upper one, unless another task was faster: false, no memory. */

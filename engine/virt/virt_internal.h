@@ -68,7 +68,8 @@ GW_MUST_CHECK int gw_vma_find_room(
 
 /* ---- table.c; tables go only with mmap_lock held for writing ---- */
 
-/* A zeroed frame; GW_PFN_NONE: no memory. */
+/* A page, or a zeroed one for a table; GW_PFN_NONE: no memory. No compaction: that is above. */
+gw_pfn_t gw_frame_alloc(struct gw_machine *m, gw_gfp_t gfp);
 gw_pfn_t gw_table_alloc(struct gw_machine *m);
 /* Make addr's lowest table and those above it. 0 or -ENOMEM. mmap_lock held for reading will do. */
 GW_MUST_CHECK int gw_table_make(struct gw_mm *mm, gw_vaddr_t addr);

@@ -29,8 +29,8 @@ clear_entry(gw_atomic_u64 *word, struct zapped *z)
 
 	if (!gw_u64_load_relaxed(word))
 		return;
-	pte = gw_u64_xchg_acq_rel(
-		word, 0); /* young and dirty that a CPU adds must not bring it back */
+	/* In one step: young and dirty that a CPU adds must not bring the entry back. */
+	pte = gw_u64_xchg_acq_rel(word, 0);
 	z->flush = true; /* for a migration entry, too: its migrator may not have flushed yet */
 	if (pte & GW_PTE_ZERO)
 		return;
