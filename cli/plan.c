@@ -8,8 +8,10 @@
 #include "cli.h"
 #include "godwit/plan.h"
 
-#define STRING_(x) #x
-#define STRING(x)  STRING_(x)
+#define STRING_(x)   #x
+#define STRING(x)    STRING_(x)
+#define REST_SECONDS STRING(GW_PLAN_REST_SECONDS)
+#define NS_PER_PAGE  STRING(GW_PLAN_NS_PER_PAGE)
 
 static const char help[] =
 	"usage: godwit plan [OPTION]...\n"
@@ -26,25 +28,28 @@ static const char help[] =
 	"  --reclaim NAME      none (default), or clean: drop clean page cache first\n"
 	"  --stop-at FRAME     a run that ends where the migration scanner reaches it\n"
 	"  --rest SECONDS      from the snapshot to the run, in which per-CPU lists drain\n"
-	"                      (default: " STRING(GW_PLAN_REST_SECONDS) ")\n"
-	"  --ns-per-page N     cost of moving a page in ns (default: " STRING(
-		GW_PLAN_NS_PER_PAGE) ", measured)\n"
-				     "  --html FILE         also write one page with zoomable "
-				     "maps\n"
-				     "  --width N           columns for the picture (default: the "
-				     "terminal's)\n"
-				     "  --json              one JSON object (schema godwit.plan)\n"
-				     "  --color WHEN        auto, always or never\n"
-				     "  --help              this text\n"
-				     "\n"
-				     "Examples:\n"
-				     "  sudo godwit plan --count 2000\n"
-				     "  godwit plan --snapshot data/anon-settled.before.tar.zst "
-				     "--html plan.html\n"
-				     "  godwit plan --snapshot host.tar.zst --planner evacuate "
-				     "--count 500 --json\n";
+	"                      (default: " REST_SECONDS ")\n"
+	"  --ns-per-page N     cost of moving a page in ns (default: " NS_PER_PAGE ", measured)\n"
+	"  --html FILE         also write one page with zoomable maps\n"
+	"  --width N           columns for the picture (default: the terminal's)\n"
+	"  --json              one JSON object (schema godwit.plan)\n"
+	"  --color WHEN        auto, always or never\n"
+	"  --help              this text\n"
+	"\n"
+	"Examples:\n"
+	"  sudo godwit plan --count 2000\n"
+	"  godwit plan --snapshot data/anon-settled.before.tar.zst --html plan.html\n"
+	"  godwit plan --snapshot host.tar.zst --planner evacuate --count 500 --json\n";
 
-enum { OPT_COUNT = CLI_OPT_VERB, OPT_PLANNER, OPT_RECLAIM, OPT_STOP_AT, OPT_REST, OPT_NS_PER_PAGE, OPT_HTML };
+enum {
+	OPT_COUNT = CLI_OPT_VERB,
+	OPT_PLANNER,
+	OPT_RECLAIM,
+	OPT_STOP_AT,
+	OPT_REST,
+	OPT_NS_PER_PAGE,
+	OPT_HTML
+};
 
 static const struct option options[] = {
 	CLI_COMMON_OPTIONS,
