@@ -10,16 +10,16 @@
  *   flags     31..28  27..24  23..0
  *             type    order   GW_PG_* bits
  *
- * By type, the other fields mean:
+ * By type, the other fields mean (types above TAIL do not exist):
  *
- *   type       refcount  next, prev         index             owner
- *   RESERVED   0         -                  -                 0          never given to the
- * allocator BUDDY      0         free-list links    migratetype list  0          head of a free
- * block FREE       0         -                  -                 0          inside a free block
- *   PCP        0         per-CPU links      migratetype list  0          head of a per-CPU free
- * block USED       >= 1      owner's, LRU or    owner's word      tagged     head of a page in use
- *                        isolated list
- *   TAIL       0         -                  frames to head    0          of a page in use (I7)
+ *   type      refcount  next, prev       index             owner   a frame
+ *   RESERVED  0         -                -                 0       never given to the allocator
+ *   BUDDY     0         free list        migratetype list  0       that heads a free block
+ *   FREE      0         -                -                 0       inside a free block
+ *   PCP       0         per-CPU list     migratetype list  0       that heads a per-CPU free block
+ *   USED      >= 1      owner's, LRU or  owner's word      tagged  that heads a page in use
+ *                       isolated list
+ *   TAIL      0         -                frames to head    0       inside a page in use (I7)
  *
  * mapcount counts page-table entries that map the page; 0: mapped nowhere.
  * owner's low two bits say what it points to (GW_OWNER_*).

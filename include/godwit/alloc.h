@@ -24,7 +24,6 @@ typedef uint32_t gw_gfp_t;
 #define GW_GFP_NOFRAGMENT     0x0080 /* do not mix types inside a pageblock */
 #define GW_GFP_THISNODE	      0x0100 /* the given node or nothing */
 #define GW_GFP_NO_WATERMARKS  0x0200 /* ignore watermarks */
-#define GW_GFP_ZERO	      0x0400 /* for machines with bytes: cleared */
 
 #define GW_GFP_KERNEL	    (GW_GFP_DIRECT_RECLAIM | GW_GFP_IO | GW_GFP_FS)
 #define GW_GFP_USER_MOVABLE (GW_GFP_KERNEL | GW_GFP_MOVABLE)
@@ -58,7 +57,7 @@ void gw_put_page(struct gw_machine *m, gw_pfn_t pfn);
 void gw_drain_pages(struct gw_machine *m);
 void gw_drain_all_pages(struct gw_machine *m);
 
-/* Which list of its node's LRU a page is on (D1 isolates by them). */
+/* Which list of its node's LRU a page is on. */
 enum gw_lru {
 	GW_LRU_INACTIVE_ANON,
 	GW_LRU_ACTIVE_ANON,
