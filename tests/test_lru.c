@@ -241,7 +241,7 @@ test_split(void **state)
 
 	(void)state;
 	gw_ptr_store_relaxed(&gw_page(f->m, pfn)->owner, gw_movable_owner(&ops));
-	gw_page(f->m, pfn)->index = 77;
+	gw_frame_set_index(gw_page(f->m, pfn), 77);
 	gw_lru_add(f->m, pfn, GW_LRU_ACTIVE_FILE);
 	assert_int_equal(gw_lru_isolate(f->m, pfn), 0);
 	gw_split_page(f->m, pfn, 3);

@@ -58,10 +58,10 @@ gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 	if (order > 0)
 		flags |= GW_PG_COMPOUND;
 	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
-		page[i].index = i;
+		gw_frame_set_index(&page[i], i);
 		gw_u32_store_relaxed(&page[i].flags, gw_flags_make(GW_PAGE_TAIL, 0));
 	}
-	page->index = 0;
+	gw_frame_set_index(page, 0);
 	gw_u32_store_relaxed(&page->mapcount, 0);
 	gw_ptr_store_relaxed(&page->owner, NULL);
 	gw_u32_store_relaxed(&page->flags, flags);
@@ -90,7 +90,7 @@ gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
 		struct gw_page *page = head + i;
 
-		page->index = head->index;
+		gw_frame_set_index(page, gw_frame_index(head));
 		gw_u32_store_relaxed(&page->mapcount, 0);
 		gw_ptr_store_relaxed(&page->owner, gw_ptr_load_relaxed(&head->owner));
 		gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_USED, 0) | flags);

@@ -55,7 +55,7 @@ list_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratet
 	struct gw_page *page = gw_page(m, pfn);
 	struct gw_free_area *area = &zone->free_area[order];
 
-	page->index = type;
+	gw_frame_set_index(page, type);
 	gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_BUDDY, order));
 	if (back)
 		gw_list_push_back(m, &area->lists[type], pfn);
@@ -79,7 +79,7 @@ gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn)
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(page);
 	unsigned order = gw_flags_order(flags);
-	enum gw_migratetype type = (enum gw_migratetype)page->index;
+	enum gw_migratetype type = (enum gw_migratetype)gw_frame_index(page);
 
 	GW_CHECK_ON(m, gw_flags_type(flags) != GW_PAGE_BUDDY);
 	gw_list_remove(m, &zone->free_area[order].lists[type], pfn);

@@ -70,8 +70,9 @@ check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim *claim)
 			claim->order, gw_flags_order(flags));
 	if ((flags & claim->mask) != claim->flags)
 		found(c, "U1: frame %#x on %s has flags %#x", pfn, claim->name, flags);
-	if (claim->type != GW_PAGE_USED && page->index != claim->index)
-		found(c, "F1: frame %#x on %s says list %u", pfn, claim->name, page->index);
+	if (claim->type != GW_PAGE_USED && gw_frame_index(page) != claim->index)
+		found(c, "F1: frame %#x on %s says list %u", pfn, claim->name,
+			gw_frame_index(page));
 	if (claim->type == GW_PAGE_BUDDY && gw_pageblock_type(c->m, pfn) != claim->index)
 		found(c, "Z5: frame %#x is on a list of type %u in a pageblock of type %u", pfn,
 			claim->index, gw_pageblock_type(c->m, pfn));
@@ -199,7 +200,7 @@ check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
 		const struct gw_page *page = gw_page(c->m, pfn + i);
 
 		if (gw_page_flags(page) != gw_flags_make(used ? GW_PAGE_TAIL : GW_PAGE_FREE, 0) ||
-			(used && page->index != i))
+			(used && gw_frame_index(page) != i))
 			found(c, "F3: frame %#x inside the block of %#x has flags %#x", pfn + i,
 				pfn, gw_page_flags(page));
 		if (gw_ref_read(&page->refcount) != 0)

@@ -75,7 +75,7 @@ struct gw_page {
 	gw_atomic_u32 flags;
 	gw_refcount refcount;
 	gw_atomic_u32 mapcount;
-	uint32_t index;
+	gw_atomic_u32 index; /* atomic: gw_frame_info() looks at any frame's */
 	gw_pfn_t next, prev;
 	gw_atomic_ptr owner;
 };
@@ -104,6 +104,18 @@ static inline uint32_t
 gw_page_flags(const struct gw_page *page)
 {
 	return gw_u32_load_relaxed(&page->flags);
+}
+
+static inline uint32_t
+gw_frame_index(const struct gw_page *page)
+{
+	return gw_u32_load_relaxed(&page->index);
+}
+
+static inline void
+gw_frame_set_index(struct gw_page *page, uint32_t index)
+{
+	gw_u32_store_relaxed(&page->index, index);
 }
 
 static inline void *

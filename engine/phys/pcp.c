@@ -34,7 +34,7 @@ gw_pcp_insert(struct gw_zone *zone, struct gw_pcp *pcp, gw_pfn_t pfn, unsigned o
 {
 	struct gw_page *page = gw_page(zone->machine, pfn);
 
-	page->index = type;
+	gw_frame_set_index(page, type);
 	gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_PCP, order));
 	gw_list_push_front(zone->machine, &pcp->lists[list_index(order, type)], pfn);
 	pcp->n_frames += 1u << order;
@@ -89,7 +89,7 @@ refill(struct gw_zone *zone, struct gw_pcp *pcp, unsigned order, enum gw_migrate
 		if (pfn == GW_PFN_NONE)
 			break;
 		page = gw_page(m, pfn);
-		page->index = type;
+		gw_frame_set_index(page, type);
 		gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_PCP, order));
 		gw_list_push_back(m, &pcp->lists[i], pfn);
 		pcp->n_frames += 1u << order;

@@ -137,7 +137,8 @@ gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	const struct gw_page *page = gw_page(m, pfn);
 
-	return gw_flags_type(gw_page_flags(page)) == GW_PAGE_TAIL ? pfn - page->index : pfn;
+	return gw_flags_type(gw_page_flags(page)) == GW_PAGE_TAIL ? pfn - gw_frame_index(page)
+								  : pfn;
 }
 
 /* The zone that holds pfn, NULL in a gap. */
