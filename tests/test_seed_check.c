@@ -370,8 +370,8 @@ expect_finding(struct fixture *f, const char *letter)
 /* Change a plain or atomic field, expect the finding, change it back. */
 #define PLANT(f, field, value, letter)                                                             \
 	do {                                                                                       \
-		__typeof__(field) saved_ = (field);                                                \
-		(field) = (__typeof__(field))(value);                                              \
+		__typeof__(((void)0, (field))) saved_ = (field); /* a value: not atomic */         \
+		(field) = (__typeof__(saved_))(value);                                             \
 		expect_finding((f), (letter));                                                     \
 		(field) = saved_;                                                                  \
 		fixture_check(f);                                                                  \
