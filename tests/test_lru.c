@@ -244,7 +244,7 @@ test_split(void **state)
 	gw_frame_set_index(gw_page(f->m, pfn), 77);
 	gw_lru_add(f->m, pfn, GW_LRU_ACTIVE_FILE);
 	assert_int_equal(gw_lru_isolate(f->m, pfn), 0);
-	gw_split_page(f->m, pfn, 3);
+	gw_split_page(f->m, pfn, 3, 1);
 	fixture_check(f);
 	assert_int_equal(isolated(f, 0, 1), 8);
 	for (gw_pfn_t i = 0; i < 8; i++) {

@@ -79,7 +79,7 @@ gw_page_unmake(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 }
 
 void
-gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order, uint32_t refs)
 {
 	struct gw_page *head = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(head) & /* all but LOCKED, WAITERS and COMPOUND */
@@ -94,7 +94,7 @@ gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 		gw_u32_store_relaxed(&page->mapcount, 0);
 		gw_ptr_store_relaxed(&page->owner, gw_ptr_load_relaxed(&head->owner));
 		gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_USED, 0) | flags);
-		gw_ref_add(&page->refcount, 1);
+		gw_ref_add(&page->refcount, refs);
 	}
 	gw_u32_and_relaxed(&head->flags, ~(GW_PG_ORDER_MASK | GW_PG_COMPOUND));
 }

@@ -252,11 +252,11 @@ void gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
 void gw_free_block(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
 /*
  * Turn a compound page in use into single pages of the same owner, index and list flags. The head
- * keeps its references, lock and place; every other piece starts with one reference (the
- * owner's), unlocked, on no list, its ISOLATED and LRU marks as the head's. The caller holds the
- * page lock and knows that nobody else refers to a tail.
+ * keeps its references, lock and place; every other piece starts with `refs` references, unlocked,
+ * on no list, its ISOLATED and LRU marks as the head's. The caller holds the page lock and knows
+ * that nobody else refers to a tail. Anybody may use the pieces as soon as it returns.
  */
-void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
+void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order, uint32_t refs);
 
 /* Take a page off its LRU list: 0 with one reference more, -EBUSY if it is on none or being freed.
  * `isolated_frames` grows. Takes the LRU lock. */

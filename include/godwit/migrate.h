@@ -68,7 +68,8 @@ struct gw_movable_ops {
 	/*
 	 * May this large page be split into single frames? 0, or a negative errno (-EBUSY: pinned,
 	 * dirty with private data ...). NULL: pages of this owner cannot be split. After 0 every
-	 * frame is a page of this owner with the same index. References are frozen as for migrate.
+	 * frame is a page of this owner with the same index, isolated, from the moment on that the
+	 * page lock is free again. References are frozen as for migrate.
 	 */
 	int (*split)(struct gw_machine *m, gw_pfn_t page, unsigned order);
 };
