@@ -104,6 +104,8 @@ take_option(struct arguments *a, int option, const char *value)
 	default:
 		if (!value[0])
 			return cli_fail("--html: the file's name is empty");
+		if (strcmp(value, "-") == 0)
+			return cli_fail("--html: name a file; standard output has the report");
 		a->html = value;
 		return 0;
 	}
@@ -174,7 +176,7 @@ make_plan(struct arguments *a, struct gw_snapshot *snap, uint64_t load_ns)
 		return cli_fail("--stop-at: 0x%x is beyond the last frame, 0x%x",
 			a->request.stop_at, snap->n_frames - 1);
 	if (gw_plan_make(snap, &a->request, &plan, &err) != 0)
-		return cli_fail("%s", err.text[0] ? err.text : strerror(ENOMEM));
+		return cli_fail("%s: %s", snap->source, err.text[0] ? err.text : strerror(ENOMEM));
 	plan.load_ns = load_ns;
 	status = report(a, snap, &plan);
 	gw_plan_free(&plan);
