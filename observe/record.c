@@ -136,8 +136,9 @@ write_failed(struct archive *a, struct gw_error *err)
 	int code = archive_errno(a);
 	const char *text = archive_error_string(a);
 
-	return gw_observe_fail(
-		err, code > 0 ? -code : -EIO, "%s", text ? text : "cannot be written");
+	if (code > 0) /* an errno, which says more than libarchive's words for it */
+		return gw_observe_fail(err, -code, "cannot be written: %s", strerror(code));
+	return gw_observe_fail(err, -EIO, "%s", text ? text : "cannot be written");
 }
 
 static int
