@@ -33,6 +33,7 @@ static const char help[] =
 	"  --html FILE         also write one page with zoomable maps\n"
 	"  --width N           columns for the picture (default: the terminal's)\n"
 	"  --json              one JSON object (schema godwit.plan)\n"
+	"  --pageblocks        with --json: each pageblock, and what it takes to free it\n"
 	"  --color WHEN        auto, always or never\n"
 	"  --help              this text\n"
 	"\n"
@@ -48,7 +49,8 @@ enum {
 	OPT_STOP_AT,
 	OPT_REST,
 	OPT_NS_PER_PAGE,
-	OPT_HTML
+	OPT_HTML,
+	OPT_PAGEBLOCKS
 };
 
 static const struct option options[] = {
@@ -63,6 +65,7 @@ static const struct option options[] = {
 	{"rest", required_argument, NULL, OPT_REST},
 	{"ns-per-page", required_argument, NULL, OPT_NS_PER_PAGE},
 	{"html", required_argument, NULL, OPT_HTML},
+	{"pageblocks", no_argument, NULL, OPT_PAGEBLOCKS},
 	{NULL, 0, NULL, 0},
 };
 
@@ -70,6 +73,7 @@ struct arguments {
 	struct cli_common common;
 	struct gw_plan_request request;
 	const char *html;
+	bool pageblocks;
 };
 
 static int
@@ -95,6 +99,9 @@ take_option(struct arguments *a, int option, const char *value)
 		status = cli_number("--stop-at", value, 1, GW_PFN_MAX, &n);
 		a->request.stop_at = (gw_pfn_t)n;
 		return status;
+	case OPT_PAGEBLOCKS:
+		a->pageblocks = true;
+		return 0;
 	case OPT_REST:
 		status = cli_number("--rest", value, 0, 1000000, &n);
 		a->request.rest_seconds = (unsigned)n;
@@ -126,6 +133,8 @@ parse(int argc, char **argv, struct arguments *a, int *status)
 	*status = cli_no_operands(argc, argv);
 	if (!*status && a->request.stop_at && a->request.planner == GW_PLANNER_EVACUATE)
 		*status = cli_fail("--stop-at needs the migration scanner: not with evacuate");
+	if (!*status && a->pageblocks && !a->common.json)
+		*status = cli_fail("--pageblocks goes with --json; --html shows them to people");
 	return *status ? -1 : 0;
 }
 
@@ -156,7 +165,7 @@ report(const struct arguments *a, const struct gw_snapshot *snap, const struct g
 			return status;
 	}
 	if (a->common.json) {
-		if (gw_json_plan(stdout, snap, plan) != 0)
+		if (gw_json_plan(stdout, snap, plan, a->pageblocks) != 0)
 			return cli_fail("%s", strerror(ENOMEM));
 	} else {
 		cli_report_init(&r, &a->common);
