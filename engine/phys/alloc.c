@@ -6,6 +6,7 @@
  * above the watermark asked for. A page is born with one reference and dies with its last.
  */
 #include "engine/phys/buddy.h"
+#include "engine/phys/probe.h"
 
 uint64_t
 gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
@@ -178,6 +179,7 @@ gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, uns
 		pfn = walk_zonelist(m, node, n, gfp, order, mark);
 	if (pfn == GW_PFN_NONE)
 		return -ENOMEM;
+	GW_PROBE3(mm_page_alloc, pfn, order, gfp);
 	gw_prepare_page(m, pfn, order);
 	*out = pfn;
 	return 0;
@@ -206,6 +208,7 @@ free_page(struct gw_machine *m, gw_pfn_t pfn)
 	GW_CHECK_ON(m, flags & (GW_PG_LOCKED | GW_PG_LRU_HELD | GW_PG_ISOLATED));
 	if (flags & GW_PG_LRU)
 		gw_lru_release(m, pfn);
+	GW_PROBE2(mm_page_free, pfn, order);
 	gw_page_unmake(m, pfn, order);
 	gw_pcp_free(gw_page_zone(m, pfn), pfn, order);
 }

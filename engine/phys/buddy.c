@@ -11,6 +11,7 @@
  * All functions: zone lock held.
  */
 #include "engine/phys/buddy.h"
+#include "engine/phys/probe.h"
 
 /* Whom a type falls back to, in order. */
 static const enum gw_migratetype fallbacks[GW_MT_PCPTYPES][2] = {
@@ -275,8 +276,11 @@ take_by_claiming(struct gw_zone *zone, unsigned order, enum gw_migratetype type,
 				continue;
 			if (o < m->config.pageblock_order)
 				boost_watermark(zone);
-			if (claim_pageblock(zone, pfn, o, type))
-				return take_smallest(zone, order, type);
+			if (!claim_pageblock(zone, pfn, o, type))
+				continue;
+			GW_PROBE6(
+				mm_page_alloc_extfrag, pfn, order, o, type, fallbacks[type][i], 1);
+			return take_smallest(zone, order, type);
 		}
 	}
 	return GW_PFN_NONE;
@@ -292,6 +296,7 @@ take_by_stealing(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
 
 			if (pfn == GW_PFN_NONE)
 				continue;
+			GW_PROBE6(mm_page_alloc_extfrag, pfn, order, o, type, from, 0);
 			gw_buddy_remove(zone, pfn);
 			expand(zone, pfn, order, o);
 			return pfn;

@@ -11,6 +11,7 @@
  * Locks: pcp->lock, over zone->lock while refilling and draining.
  */
 #include "engine/phys/buddy.h"
+#include "engine/phys/probe.h"
 
 static unsigned
 list_index(unsigned order, enum gw_migratetype type)
@@ -65,8 +66,11 @@ drain(struct gw_zone *zone, struct gw_pcp *pcp, uint32_t frames)
 	for (unsigned i = 0; pcp->n_frames > left; i = (i + 1) % GW_PCP_LISTS) {
 		gw_pfn_t pfn = pcp_remove(zone, pcp, i, true);
 
-		if (pfn != GW_PFN_NONE)
-			gw_buddy_free(zone, pfn, list_order(zone->machine, i));
+		if (pfn == GW_PFN_NONE)
+			continue;
+		GW_PROBE3(
+			mm_page_pcpu_drain, pfn, list_order(zone->machine, i), i % GW_MT_PCPTYPES);
+		gw_buddy_free(zone, pfn, list_order(zone->machine, i));
 	}
 	gw_spin_unlock(&zone->lock);
 }
