@@ -522,6 +522,30 @@ test_check_pcp_and_lru(void **state)
 	fixture_destroy(f);
 }
 
+/* U4: the pages in LRU batches. */
+static void
+test_check_batches(void **state)
+{
+	struct fixture *f = seeded();
+	struct gw_lru_batch *batch = &f->m->lru_batches[0];
+	uint32_t flags;
+
+	(void)state;
+	f->m->config.lru_batch = 4;
+	gw_lru_add(f->m, 8, GW_LRU_ACTIVE_ANON);
+	fixture_check(f);
+	flags = gw_page_flags(gw_page(f->m, 8));
+	plant_flags(f, 8, flags & ~GW_PG_LRU_BATCHED, "U1");
+	plant_flags(f, 8, flags | GW_PG_LRU, "U1");
+	plant_flags(f, 9, gw_page_flags(gw_page(f->m, 9)) | GW_PG_LRU_BATCHED, "F1");
+	PLANT(f, batch->n, 0, "F1"); /* forgotten */
+	PLANT(f, batch->n, 5, "U4");
+	PLANT(f, batch->pages[0], 1u << 30, "U4");
+	batch->pages[1] = 8;
+	PLANT(f, batch->n, 2, "F1"); /* twice */
+	fixture_destroy(f);
+}
+
 /* Without memory for its own bitmap the check does not say that all is well. */
 static void
 test_check_without_memory(void **state)
@@ -549,6 +573,7 @@ main(void)
 		cmocka_unit_test(test_check_zone),
 		cmocka_unit_test(test_check_foreign_frame),
 		cmocka_unit_test(test_check_pcp_and_lru),
+		cmocka_unit_test(test_check_batches),
 		cmocka_unit_test(test_check_without_memory),
 	};
 

@@ -26,7 +26,7 @@ check_page(const struct gw_machine *m, gw_pfn_t pfn)
 
 	if (gw_flags_type(flags) != GW_PAGE_USED || !gw_owner_can_move(m, pfn))
 		return -EINVAL;
-	if (flags & GW_PG_ISOLATED)
+	if (flags & (GW_PG_ISOLATED | GW_PG_LRU_BATCHED))
 		return -EBUSY;
 	if (flags & GW_PG_UNEVICTABLE && !m->config.compact_unevictable_allowed)
 		return -EBUSY;

@@ -12,6 +12,8 @@
  *       UNEVICTABLE name; GW_PG_LRU_HELD exactly while it is isolated from it
  *   U2  lru_frames[l] == frames of the pages on list l
  *   U3  isolated_frames[f] == frames of the pages with LRU_HELD, off anon (0) and file lists (1)
+ *   U4  GW_PG_LRU_BATCHED is set exactly while the page stands in a batch; migration does not
+ * isolate it then, since the drain will link it whatever its references say by that time
  */
 #include "engine/phys/buddy.h"
 
@@ -99,6 +101,8 @@ batch_drain(struct gw_machine *m, struct gw_lru_batch *batch)
 			locked = node;
 		}
 		lru_link(m, node, pfn);
+		/* Not before it is on the list: whoever sees neither takes the page. */
+		gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_LRU_BATCHED);
 	}
 	if (locked)
 		gw_spin_unlock(&locked->lru_lock);
@@ -114,8 +118,9 @@ gw_lru_add(struct gw_machine *m, gw_pfn_t pfn, enum gw_lru lru)
 	struct gw_lru_batch *batch = &m->lru_batches[gw_current_cpu()];
 	struct gw_page *page = gw_page(m, pfn);
 
-	GW_CHECK_ON(m, gw_page_flags(page) & (GW_PG_LRU | GW_PG_LRU_HELD));
-	gw_u32_or_relaxed(&page->flags, lru_flags(lru));
+	GW_CHECK_ON(m, gw_page_flags(page) &
+			       (GW_PG_LRU | GW_PG_LRU_HELD | GW_PG_LRU_BATCHED | GW_PG_ISOLATED));
+	gw_u32_or_relaxed(&page->flags, lru_flags(lru) | GW_PG_LRU_BATCHED);
 	gw_ref_get(&page->refcount);
 	gw_spin_lock(&batch->lock);
 	batch->pages[batch->n++] = pfn;

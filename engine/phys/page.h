@@ -25,7 +25,8 @@
  * owner's low two bits say what it points to (GW_OWNER_*).
  *
  * Invariants (gw_machine_check())
- *   F1  a frame is in exactly one of: buddy list, per-CPU list, LRU list, isolated list, off-list
+ *   F1  a frame is in exactly one of: buddy list, per-CPU list, LRU batch, LRU list, isolated list,
+ *       off-list
  *   F2  refcount is 0 exactly for free, reserved and tail frames, and briefly for frozen ones
  *   F3  order is that of the block a BUDDY, PCP or USED frame heads, 0 otherwise
  *
@@ -51,6 +52,7 @@
 #define GW_PG_WRITEBACK	  0x000100u
 #define GW_PG_COMPOUND	  0x000200u /* head of a page of order > 0 */
 #define GW_PG_LRU_HELD	  0x000400u /* isolated from the LRU list that the bits above name */
+#define GW_PG_LRU_BATCHED 0x000800u /* in a CPU's LRU-add batch */
 #define GW_PG_FLAGS_MASK  0xffffffu
 
 #define GW_PG_ORDER_SHIFT 24
