@@ -11,11 +11,11 @@
 uint64_t
 gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
 {
-	uint64_t mark = which == GW_WMARK_MIN	? zone->wmark_min
-			: which == GW_WMARK_LOW ? zone->wmark_low
-						: zone->wmark_high;
+	uint64_t boost = gw_u64_load_relaxed(&zone->wmark_boost);
 
-	return mark + gw_u64_load_relaxed(&zone->wmark_boost);
+	if (which == GW_WMARK_MIN)
+		return zone->wmark_min;
+	return boost + (which == GW_WMARK_LOW ? zone->wmark_low : zone->wmark_high);
 }
 
 static bool
@@ -134,14 +134,6 @@ unreserve_highatomic(struct gw_machine *m, const struct gw_node *node, unsigned 
 	return done;
 }
 
-static enum gw_migratetype
-gfp_type(gw_gfp_t gfp)
-{
-	if (gfp & GW_GFP_MOVABLE)
-		return GW_MT_MOVABLE;
-	return gfp & GW_GFP_RECLAIMABLE ? GW_MT_RECLAIMABLE : GW_MT_UNMOVABLE;
-}
-
 static gw_pfn_t
 walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones, gw_gfp_t gfp,
 	unsigned order, enum gw_wmark mark)
@@ -155,7 +147,7 @@ walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones
 		if (!(gfp & GW_GFP_NO_WATERMARKS) &&
 			!gw_zone_watermark_ok(zone, order, gw_zone_wmark(zone, mark), gfp, class))
 			continue;
-		pfn = take(zone, order, gfp_type(gfp), gfp);
+		pfn = take(zone, order, gw_gfp_migratetype(gfp), gfp);
 		if (pfn != GW_PFN_NONE)
 			return pfn;
 	}
@@ -175,7 +167,7 @@ gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, uns
 	pfn = walk_zonelist(m, node, n, gfp, order, mark);
 	/* Under pressure the reserve for high-order atomic requests is given up, block by block. */
 	while (pfn == GW_PFN_NONE && mark == GW_WMARK_MIN &&
-		unreserve_highatomic(m, node, n, gfp_type(gfp)))
+		unreserve_highatomic(m, node, n, gw_gfp_migratetype(gfp)))
 		pfn = walk_zonelist(m, node, n, gfp, order, mark);
 	if (pfn == GW_PFN_NONE)
 		return -ENOMEM;

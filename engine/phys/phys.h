@@ -230,7 +230,11 @@ void gw_pageblock_retype(struct gw_zone *zone, gw_pfn_t pfn, enum gw_migratetype
 
 enum gw_wmark { GW_WMARK_MIN, GW_WMARK_LOW, GW_WMARK_HIGH };
 
-/* A watermark with its boost, in frames. Zone lock not needed. */
+/*
+ * A watermark in frames; low and high with the boost. On Linux min has it too until kswapd has
+ * reclaimed; here nobody reclaims, and it would keep memory from requests for ever. Zone lock not
+ * needed.
+ */
 uint64_t gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which);
 /* Would `mark` frames still be free after taking 2^order, and a block of that order be there?
  * order 0 .. max_order; class: index into lowmem_reserve. */
@@ -276,6 +280,14 @@ gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)
 }
 
 /* ---- allocation without compaction ---- */
+
+static inline enum gw_migratetype
+gw_gfp_migratetype(gw_gfp_t gfp)
+{
+	if (gfp & GW_GFP_MOVABLE)
+		return GW_MT_MOVABLE;
+	return gfp & GW_GFP_RECLAIMABLE ? GW_MT_RECLAIMABLE : GW_MT_UNMOVABLE;
+}
 
 /*
  * One walk over node's zonelist: per-CPU lists, own lists, claiming and stealing (FACTS 2.2), in
