@@ -45,7 +45,7 @@ isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
 	if (!gw_owner_isolate(m, pfn, mode))
 		return -EBUSY;
 	if (gw_page_flags(page) & GW_PG_LRU) {
-		if (gw_lru_isolate(m, pfn)) {
+		if (gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH)) {
 			gw_owner_putback(m, pfn);
 			return -EBUSY;
 		}

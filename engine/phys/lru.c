@@ -170,15 +170,26 @@ gw_lru_count(const struct gw_machine *m, unsigned node, enum gw_lru lru)
 	return node < m->n_nodes ? gw_u64_load_relaxed(&m->nodes[node].lru_frames[lru]) : 0;
 }
 
+static bool
+isolates(enum gw_isolate_mode mode, uint32_t flags)
+{
+	return mode == GW_ISOLATE_BOTH ||
+	       (mode == GW_ISOLATE_ACTIVE) == ((flags & GW_PG_ACTIVE) != 0);
+}
+
 int
-gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn)
+gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode)
 {
 	struct gw_node *node = page_node(m, pfn);
 	struct gw_page *page = gw_page(m, pfn);
+	uint32_t flags;
 	int err = -EBUSY;
 
 	gw_spin_lock(&node->lru_lock);
-	if (gw_page_flags(page) & GW_PG_LRU && gw_ref_get_unless_zero(&page->refcount)) {
+	flags = gw_page_flags(page);
+	if (flags & GW_PG_LRU && !isolates(mode, flags)) {
+		err = -EINVAL;
+	} else if (flags & GW_PG_LRU && gw_ref_get_unless_zero(&page->refcount)) {
 		lru_unlink(m, node, pfn);
 		count_isolated(node, gw_u32_or_relaxed(&page->flags, GW_PG_LRU_HELD), true);
 		err = 0;

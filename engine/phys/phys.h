@@ -262,9 +262,10 @@ void gw_free_block(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
  */
 void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order, uint32_t refs);
 
-/* Take a page off its LRU list: 0 with one reference more, -EBUSY if it is on none or being freed.
- * `isolated_frames` grows. Takes the LRU lock. */
-int gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn);
+/* Take a page off its LRU list: 0 with one reference more; -EBUSY if it is on none or being freed;
+ * -EINVAL if it is on one that `mode` leaves alone (D1). `isolated_frames` grows. Takes the LRU
+ * lock. */
+int gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode);
 /* Undo: onto the list it came from. The isolation's reference stays the caller's to drop. */
 void gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn);
 /* `winner` takes the LRU place that `from`, isolated, had; from's isolation ends (A2). References

@@ -67,6 +67,9 @@ enum gw_lru {
 	GW_LRU_NR
 };
 
+/* From which of them an isolation takes pages (D1). Unevictable pages count as inactive. */
+enum gw_isolate_mode { GW_ISOLATE_INACTIVE = 0, GW_ISOLATE_ACTIVE = 1, GW_ISOLATE_BOTH = 2 };
+
 /*
  * Put a page that the caller holds a reference on to an LRU list, by way of this CPU's batch
  * (D21). The LRU keeps a reference of its own from then on only while batched; on the list
