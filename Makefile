@@ -3,6 +3,7 @@
 # Meson and Ninja. Everything made lies under build/.
 
 PREFIX       ?= /usr/local
+LIBDIR       ?= lib
 DESTDIR      ?=
 FUZZ_SECONDS ?= 600
 BENCH_ARGS   ?=
@@ -37,8 +38,9 @@ bench: build
 	@build/godwit bench $(BENCH_ARGS)
 
 install: build
-	@meson configure build -Dprefix='$(PREFIX)'
+	@meson configure build -Dprefix='$(PREFIX)' -Dlibdir='$(LIBDIR)'
 	@meson install -C build
+	@test -n '$(DESTDIR)' || ldconfig 2>/dev/null || true
 
 check:
 	@rm -f build/logs/summary

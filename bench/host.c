@@ -17,7 +17,8 @@ ms_since(uint64_t start)
 int
 bench_host_24gib(struct bench *b)
 {
-	const char *path = b->snapshot ? b->snapshot : cli_bundled_snapshot();
+	char bundled[PATH_MAX];
+	const char *path = b->snapshot ? b->snapshot : cli_bundled_snapshot(bundled);
 	struct bench_samples load = {.n = 0}, make = load, whole = load, peak = load;
 
 	for (unsigned i = 0; i < ROUNDS; i++) {

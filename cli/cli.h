@@ -11,6 +11,7 @@
 #define GODWIT_CLI_H
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "godwit/snapshot.h"
@@ -102,8 +103,8 @@ GW_MUST_CHECK int cli_load(
 /* 0, or CLI_BAD after saying that no host has blocks of this order. */
 GW_MUST_CHECK int cli_order_possible(int64_t order);
 
-/* The recorded host that comes with godwit: a path that lives for ever, maybe of no file. */
-const char *cli_bundled_snapshot(void);
+/* The recorded host that comes with godwit, into `path`: maybe of no file. Returns `path`. */
+const char *cli_bundled_snapshot(char path[PATH_MAX]);
 
 /* The live host is out of reach: says why, and what to try. Returns CLI_DENIED. */
 int cli_denied(const char *verb, const char *why);
@@ -122,11 +123,15 @@ void cli_progress_end(struct cli_progress *progress);
 struct cli_file {
 	FILE *out;
 	const char *path;
+	char *target;	 /* what is replaced: path, or where it leads as a symbolic link */
 	char *temporary; /* NULL: written in place (a device or a pipe) */
 };
-/* Returns 0 or CLI_BAD after saying why. */
+/*
+ * Returns 0 or CLI_BAD after saying why. While there is a temporary file, an interrupt waits until
+ * cli_file_commit() or cli_file_abandon() has cleaned up, and then ends the command.
+ */
 GW_MUST_CHECK int cli_file_open(struct cli_file *file, const char *path);
-GW_MUST_CHECK int cli_file_commit(struct cli_file *file);
+GW_MUST_CHECK int cli_file_commit(struct cli_file *file); /* 0, or CLI_BAD after saying why */
 void cli_file_abandon(struct cli_file *file);
 
 uint64_t cli_now_ns(void);

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* asprintf(), mkostemp() */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,74 +23,108 @@ open_in_place(struct cli_file *file)
 	return 0;
 }
 
+/* Make and open file->temporary. Returns 0 or a negative errno. */
+static int
+open_temporary(struct cli_file *file)
+{
+	const mode_t mask = umask(0);
+	int fd, ret;
+
+	umask(mask);
+	fd = mkostemp(file->temporary, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, 0666 & ~mask) == 0)
+		file->out = fdopen(fd, "w");
+	if (file->out)
+		return 0;
+	ret = -errno;
+	unlink(file->temporary);
+	close(fd);
+	return ret;
+}
+
 static int
 open_beside(struct cli_file *file)
 {
-	const mode_t mask = umask(0);
-	int fd;
+	int ret = -ENOMEM;
 
-	umask(mask);
-	if (asprintf(&file->temporary, "%s.XXXXXX", file->path) < 0) {
+	file->target = realpath(file->path, NULL);
+	if (!file->target)
+		file->target = strdup(file->path);
+	if (!file->target || asprintf(&file->temporary, "%s.XXXXXX", file->target) < 0)
 		file->temporary = NULL;
-		return cli_fail("%s: %s", file->path, strerror(ENOMEM));
-	}
-	fd = mkostemp(file->temporary, O_CLOEXEC);
-	if (fd >= 0) {
-		file->out = fdopen(fd, "w");
-		if (file->out && fchmod(fd, 0666 & ~mask) == 0)
-			return 0;
-	}
-	cli_fail("%s: %s", file->path, strerror(errno));
-	if (fd >= 0)
-		unlink(file->temporary);
-	if (file->out)
-		fclose(file->out);
-	else if (fd >= 0)
-		close(fd);
+	if (file->temporary)
+		ret = open_temporary(file);
+	if (ret == 0)
+		return 0;
+	free(file->target);
 	free(file->temporary);
-	return CLI_BAD;
+	return cli_fail("%s: %s", file->path, strerror(-ret));
 }
 
 int
 cli_file_open(struct cli_file *file, const char *path)
 {
 	struct stat st;
+	int status;
 
 	*file = (struct cli_file){.path = path};
 	/* Renaming over a device would replace the device. */
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return open_in_place(file);
-	return open_beside(file);
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		status = open_in_place(file);
+	} else {
+		cli_interrupt_begin();
+		status = open_beside(file);
+		if (status)
+			cli_interrupt_end();
+	}
+	errno = 0; /* what it is when a write has failed, the write made it */
+	return status;
+}
+
+/* Close, and let an interrupt that came meanwhile have its way. */
+static void
+end_file(struct cli_file *file)
+{
+	fclose(file->out);
+	if (!file->temporary)
+		return;
+	free(file->target);
+	free(file->temporary);
+	cli_interrupt_end();
+	if (cli_interrupted())
+		raise(cli_interrupted());
 }
 
 int
 cli_file_commit(struct cli_file *file)
 {
+	int error = errno;
 	bool failed = ferror(file->out) != 0;
 
-	errno = 0;
-	if (fflush(file->out) != 0)
-		failed = true;
-	if (!failed && file->temporary && fsync(fileno(file->out)) != 0)
-		failed = true;
-	if (!failed && file->temporary && rename(file->temporary, file->path) != 0)
-		failed = true;
+	if (!failed) {
+		errno = 0;
+		failed = fflush(file->out) != 0;
+		if (!failed && file->temporary)
+			failed = fsync(fileno(file->out)) != 0 ||
+				 rename(file->temporary, file->target) != 0;
+		error = errno;
+	}
 	if (failed)
-		cli_fail("%s: %s", file->path, errno ? strerror(errno) : "cannot be written");
+		cli_fail("%s: %s", file->path, error ? strerror(error) : "cannot be written");
 	if (failed && file->temporary)
 		unlink(file->temporary);
-	fclose(file->out);
-	free(file->temporary);
+	end_file(file);
 	return failed ? CLI_BAD : 0;
 }
 
 void
 cli_file_abandon(struct cli_file *file)
 {
-	fclose(file->out);
 	if (file->temporary)
 		unlink(file->temporary);
-	free(file->temporary);
+	end_file(file);
 }
 
 uint64_t
@@ -101,27 +136,42 @@ cli_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* In the source tree, else where it was installed. */
-const char *
-cli_bundled_snapshot(void)
-{
-	static const char *const places[] = {
-		"data/anon-settled.before.tar.zst",
-		GODWIT_DATADIR "/anon-settled.before.tar.zst",
-	};
+#define BUNDLED "anon-settled.before.tar.zst"
 
-	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-		if (access(places[i], R_OK) == 0)
-			return places[i];
+/* Beside the tree that the command was built in, beside where it is installed, or where that was
+ * meant to be. */
+const char *
+cli_bundled_snapshot(char path[PATH_MAX])
+{
+	static const char *const places[] = {"../data/" BUNDLED, "../share/godwit/" BUNDLED};
+	char self[PATH_MAX], *slash;
+	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	snprintf(path, PATH_MAX, "data/" BUNDLED);
+	if (access(path, R_OK) == 0)
+		return path;
+	self[len > 0 ? len : 0] = '\0';
+	slash = strrchr(self, '/');
+	for (size_t i = 0; slash && i < sizeof places / sizeof places[0]; i++) {
+		const size_t room = sizeof self - (size_t)(slash + 1 - self);
+
+		if (strlen(places[i]) >= room)
+			continue;
+		strcpy(slash + 1, places[i]);
+		if (realpath(self, path))
+			return path;
 	}
-	return places[1];
+	snprintf(path, PATH_MAX, "%s", GODWIT_DATADIR "/" BUNDLED);
+	return path;
 }
 
 int
 cli_denied(const char *verb, const char *why)
 {
+	char path[PATH_MAX];
+
 	cli_fail("%s; to try it on a recorded host: godwit %s --snapshot %s", why, verb,
-		cli_bundled_snapshot());
+		cli_bundled_snapshot(path));
 	return CLI_DENIED;
 }
 

@@ -62,7 +62,7 @@ examine(const struct cli_common *common, struct gw_snapshot *snap, unsigned orde
 	int status;
 
 	if (gw_twin_create(snap, NULL, &twin, &err) != 0)
-		return cli_fail("%s", err.text[0] ? err.text : strerror(ENOMEM));
+		return cli_fail("%s: %s", snap->source, err.text[0] ? err.text : strerror(ENOMEM));
 	frag.n_blocks = gw_twin_blocks(twin);
 	blocks = calloc(frag.n_blocks ? frag.n_blocks : 1, sizeof *blocks);
 	notes = calloc(snap->n_zones ? snap->n_zones : 1, sizeof *notes);

@@ -31,6 +31,18 @@ find_verb(const char *name)
 }
 
 static int
+no_such_verb(const char *name)
+{
+	char all[128] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0] && len < sizeof all; i++)
+		len += (size_t)snprintf(
+			all + len, sizeof all - len, "%s%s", i ? ", " : "", verbs[i].name);
+	return cli_fail("there is no verb '%s', only %s; try 'godwit --help'", name, all);
+}
+
+static int
 usage(void)
 {
 	printf("godwit: what this host's memory could still give, and at what price\n\n"
@@ -82,14 +94,15 @@ dispatch(int argc, char **argv)
 		printf("godwit %s\n", GODWIT_VERSION);
 		return CLI_DONE;
 	}
-	if (strcmp(argv[1], "help") == 0 && argc == 3 && (verb = find_verb(argv[2])) != NULL) {
+	if (strcmp(argv[1], "help") == 0) {
 		char help[] = "--help", *words[] = {argv[2], help, NULL};
 
-		return verb->run(2, words);
+		verb = find_verb(argv[2]);
+		return verb ? verb->run(2, words) : no_such_verb(argv[2]);
 	}
 	verb = find_verb(argv[1]);
 	if (!verb)
-		return cli_fail("there is no verb '%s'; try 'godwit --help'", argv[1]);
+		return no_such_verb(argv[1]);
 	return verb->run(argc - 1, argv + 1);
 }
 

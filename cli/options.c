@@ -64,6 +64,19 @@ common_option(int option, const char *value, struct cli_common *c)
 	}
 }
 
+/* Is `word`, "--s", short for more than one option? */
+static bool
+is_ambiguous(const char *word, const struct option *options)
+{
+	unsigned n = 0;
+
+	if (strncmp(word, "--", 2) != 0)
+		return false;
+	for (const struct option *o = options; o->name; o++)
+		n += strncmp(o->name, word + 2, strcspn(word + 2, "=")) == 0;
+	return n > 1;
+}
+
 int
 cli_next_option(
 	int argc, char **argv, const struct option *options, struct cli_common *common, int *status)
@@ -92,9 +105,10 @@ cli_next_option(
 				*status = cli_fail(
 					"%s: option '%s' takes no value", common->verb, word);
 			else
-				*status =
-					cli_fail("%s: unknown option '%s'; try 'godwit %s --help'",
-						common->verb, word, common->verb);
+				*status = cli_fail("%s: %s option '%s'; try 'godwit %s --help'",
+					common->verb,
+					is_ambiguous(word, options) ? "ambiguous" : "unknown", word,
+					common->verb);
 			return -2;
 		}
 		if (option >= CLI_OPT_VERB)

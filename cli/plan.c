@@ -8,8 +8,10 @@
 #include "cli.h"
 #include "godwit/plan.h"
 
-#define STRING_(x) #x
-#define STRING(x)  STRING_(x)
+#define STRING_(x)   #x
+#define STRING(x)    STRING_(x)
+#define REST_SECONDS STRING(GW_PLAN_REST_SECONDS)
+#define NS_PER_PAGE  STRING(GW_PLAN_NS_PER_PAGE)
 
 static const char help[] =
 	"usage: godwit plan [OPTION]...\n"
@@ -26,25 +28,30 @@ static const char help[] =
 	"  --reclaim NAME      none (default), or clean: drop clean page cache first\n"
 	"  --stop-at FRAME     a run that ends where the migration scanner reaches it\n"
 	"  --rest SECONDS      from the snapshot to the run, in which per-CPU lists drain\n"
-	"                      (default: " STRING(GW_PLAN_REST_SECONDS) ")\n"
-	"  --ns-per-page N     cost of moving a page in ns (default: " STRING(
-		GW_PLAN_NS_PER_PAGE) ", measured)\n"
-				     "  --html FILE         also write one page with zoomable "
-				     "maps\n"
-				     "  --width N           columns for the picture (default: the "
-				     "terminal's)\n"
-				     "  --json              one JSON object (schema godwit.plan)\n"
-				     "  --color WHEN        auto, always or never\n"
-				     "  --help              this text\n"
-				     "\n"
-				     "Examples:\n"
-				     "  sudo godwit plan --count 2000\n"
-				     "  godwit plan --snapshot data/anon-settled.before.tar.zst "
-				     "--html plan.html\n"
-				     "  godwit plan --snapshot host.tar.zst --planner evacuate "
-				     "--count 500 --json\n";
+	"                      (default: " REST_SECONDS ")\n"
+	"  --ns-per-page N     cost of moving a page in ns (default: " NS_PER_PAGE ", measured)\n"
+	"  --html FILE         also write one page with zoomable maps\n"
+	"  --width N           columns for the picture (default: the terminal's)\n"
+	"  --json              one JSON object (schema godwit.plan)\n"
+	"  --pageblocks        with --json: each pageblock, and what it takes to free it\n"
+	"  --color WHEN        auto, always or never\n"
+	"  --help              this text\n"
+	"\n"
+	"Examples:\n"
+	"  sudo godwit plan --count 2000\n"
+	"  godwit plan --snapshot data/anon-settled.before.tar.zst --html plan.html\n"
+	"  godwit plan --snapshot host.tar.zst --planner evacuate --count 500 --json\n";
 
-enum { OPT_COUNT = CLI_OPT_VERB, OPT_PLANNER, OPT_RECLAIM, OPT_STOP_AT, OPT_REST, OPT_NS_PER_PAGE, OPT_HTML };
+enum {
+	OPT_COUNT = CLI_OPT_VERB,
+	OPT_PLANNER,
+	OPT_RECLAIM,
+	OPT_STOP_AT,
+	OPT_REST,
+	OPT_NS_PER_PAGE,
+	OPT_HTML,
+	OPT_PAGEBLOCKS
+};
 
 static const struct option options[] = {
 	CLI_COMMON_OPTIONS,
@@ -58,6 +65,7 @@ static const struct option options[] = {
 	{"rest", required_argument, NULL, OPT_REST},
 	{"ns-per-page", required_argument, NULL, OPT_NS_PER_PAGE},
 	{"html", required_argument, NULL, OPT_HTML},
+	{"pageblocks", no_argument, NULL, OPT_PAGEBLOCKS},
 	{NULL, 0, NULL, 0},
 };
 
@@ -65,6 +73,7 @@ struct arguments {
 	struct cli_common common;
 	struct gw_plan_request request;
 	const char *html;
+	bool pageblocks;
 };
 
 static int
@@ -90,6 +99,9 @@ take_option(struct arguments *a, int option, const char *value)
 		status = cli_number("--stop-at", value, 1, GW_PFN_MAX, &n);
 		a->request.stop_at = (gw_pfn_t)n;
 		return status;
+	case OPT_PAGEBLOCKS:
+		a->pageblocks = true;
+		return 0;
 	case OPT_REST:
 		status = cli_number("--rest", value, 0, 1000000, &n);
 		a->request.rest_seconds = (unsigned)n;
@@ -99,6 +111,8 @@ take_option(struct arguments *a, int option, const char *value)
 	default:
 		if (!value[0])
 			return cli_fail("--html: the file's name is empty");
+		if (strcmp(value, "-") == 0)
+			return cli_fail("--html: name a file; standard output has the report");
 		a->html = value;
 		return 0;
 	}
@@ -119,6 +133,8 @@ parse(int argc, char **argv, struct arguments *a, int *status)
 	*status = cli_no_operands(argc, argv);
 	if (!*status && a->request.stop_at && a->request.planner == GW_PLANNER_EVACUATE)
 		*status = cli_fail("--stop-at needs the migration scanner: not with evacuate");
+	if (!*status && a->pageblocks && !a->common.json)
+		*status = cli_fail("--pageblocks goes with --json; --html shows them to people");
 	return *status ? -1 : 0;
 }
 
@@ -149,7 +165,7 @@ report(const struct arguments *a, const struct gw_snapshot *snap, const struct g
 			return status;
 	}
 	if (a->common.json) {
-		if (gw_json_plan(stdout, snap, plan) != 0)
+		if (gw_json_plan(stdout, snap, plan, a->pageblocks) != 0)
 			return cli_fail("%s", strerror(ENOMEM));
 	} else {
 		cli_report_init(&r, &a->common);
@@ -169,7 +185,7 @@ make_plan(struct arguments *a, struct gw_snapshot *snap, uint64_t load_ns)
 		return cli_fail("--stop-at: 0x%x is beyond the last frame, 0x%x",
 			a->request.stop_at, snap->n_frames - 1);
 	if (gw_plan_make(snap, &a->request, &plan, &err) != 0)
-		return cli_fail("%s", err.text[0] ? err.text : strerror(ENOMEM));
+		return cli_fail("%s: %s", snap->source, err.text[0] ? err.text : strerror(ENOMEM));
 	plan.load_ns = load_ns;
 	status = report(a, snap, &plan);
 	gw_plan_free(&plan);

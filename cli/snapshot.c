@@ -52,6 +52,8 @@ check_target(const char *path, bool force)
 
 	if (!path[0])
 		return cli_fail("snapshot: the file's name is empty");
+	if (strcmp(path, "-") == 0)
+		return cli_fail("snapshot: name a file; it is not written to standard output");
 	if (stat(path, &st) != 0)
 		return 0;
 	if (!S_ISREG(st.st_mode))

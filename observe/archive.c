@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "builder.h"
@@ -134,6 +135,18 @@ read_member(
 	return 0;
 }
 
+/* It cannot be opened, or there is no header where one should be. */
+static int
+not_an_archive(struct archive *a, struct gw_error *err)
+{
+	if (archive_errno(a) == EIO || archive_errno(a) == ENOMEM || archive_file_count(a) > 0)
+		return archive_failed(a, "archive", err);
+	if (archive_filter_code(a, 0) == ARCHIVE_FILTER_NONE)
+		return gw_observe_fail(
+			err, -EINVAL, "archive: is no tar archive, plain or with zstd or gzip");
+	return archive_failed(a, "archive", err);
+}
+
 static int
 read_members(struct archive *a, struct gw_builder *b, struct gw_error *err)
 {
@@ -145,7 +158,7 @@ read_members(struct archive *a, struct gw_builder *b, struct gw_error *err)
 		if (ret == ARCHIVE_EOF)
 			return 0;
 		if (ret < ARCHIVE_WARN)
-			return archive_failed(a, "archive", err);
+			return not_an_archive(a, err);
 		ret = read_member(a, entry, b, err);
 		if (ret != 0)
 			return ret;
@@ -195,7 +208,7 @@ gw_snapshot_load_memory(const char *name, const void *data, size_t len, struct g
 	if (!a) {
 		ret = gw_observe_fail(err, -ENOMEM, "out of memory");
 	} else if (archive_read_open_memory(a, data, len) != ARCHIVE_OK) {
-		ret = archive_failed(a, "archive", err);
+		ret = not_an_archive(a, err);
 	} else {
 		ret = load(a, name, out, err);
 	}
@@ -214,11 +227,19 @@ load_fd(int fd, const char *name, struct gw_snapshot *out, struct gw_error *err)
 	if (!a)
 		return gw_observe_fail(err, -ENOMEM, "out of memory");
 	if (archive_read_open_fd(a, fd, READ_BLOCK) != ARCHIVE_OK)
-		ret = archive_failed(a, "archive", err);
+		ret = not_an_archive(a, err);
 	else
 		ret = load(a, name, out, err);
 	(void)archive_read_free(a);
 	return ret;
+}
+
+static bool
+is_directory(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 int
@@ -234,7 +255,10 @@ gw_snapshot_load(const char *path, struct gw_snapshot *out, struct gw_error *err
 
 		return gw_observe_fail(err, -code, "%.200s: %s", path, strerror(code));
 	}
-	ret = load_fd(fd, name, out, err);
+	if (is_directory(fd))
+		ret = gw_observe_fail(err, -EISDIR, "%s", strerror(EISDIR));
+	else
+		ret = load_fd(fd, name, out, err);
 	if (ret != 0)
 		gw_observe_prefix(err, name);
 	if (!standard_input)

@@ -118,6 +118,44 @@ timing(const struct gw_plan *p)
 	return o;
 }
 
+/* One pageblock, attributed: what it would take to free it, or which kinds block it. */
+static json_t *
+pageblock(const struct gw_plan *p, gw_pfn_t b)
+{
+	const struct gw_block_contents *before = &p->before[b], *after = &p->after[b];
+	json_t *o = json_object(), *kinds = json_object();
+
+	gw_json_set(&o, "pfn", gw_json_uint((uint64_t)b << p->pageblock_order));
+	gw_json_set(&o, "zone",
+		gw_json_text(before->zone < p->n_zones ? p->zones[before->zone].name : ""));
+	gw_json_set(&o, "migratetype", json_string(gw_migratetype_names[before->migratetype]));
+	gw_json_set(&o, "state", json_string(gw_block_state_names[gw_block_state(before)]));
+	gw_json_set(&o, "state_after", json_string(gw_block_state_names[gw_block_state(after)]));
+	gw_json_set(&o, "free", gw_json_uint(before->free));
+	gw_json_set(&o, "to_move", gw_json_uint(before->movable));
+	gw_json_set(
+		&o, "blocking", gw_json_uint((uint64_t)before->unmovable + before->reclaimable));
+	for (unsigned k = 0; k < GW_KIND_NR; k++) {
+		const struct gw_kind_info *info = gw_kind_info((enum gw_kind)k);
+
+		if (before->kinds[k] && info->verdict >= GW_VERDICT_RECLAIMABLE)
+			gw_json_set(&kinds, info->name, gw_json_uint(before->kinds[k]));
+	}
+	gw_json_set(&o, "blockers", kinds);
+	return o;
+}
+
+static json_t *
+pageblocks(const struct gw_plan *p)
+{
+	json_t *array = json_array();
+
+	for (gw_pfn_t b = 0; b < p->n_blocks; b++)
+		if (gw_block_state(&p->before[b]) != GW_BLOCK_NONE)
+			gw_json_append(&array, pageblock(p, b));
+	return array;
+}
+
 json_t *
 gw_json_plan_object(const struct gw_snapshot *snap, const struct gw_plan *plan)
 {
@@ -142,7 +180,12 @@ gw_json_plan_object(const struct gw_snapshot *snap, const struct gw_plan *plan)
 }
 
 int
-gw_json_plan(FILE *out, const struct gw_snapshot *snap, const struct gw_plan *plan)
+gw_json_plan(
+	FILE *out, const struct gw_snapshot *snap, const struct gw_plan *plan, bool with_pageblocks)
 {
-	return gw_json_end(out, gw_json_plan_object(snap, plan));
+	json_t *o = gw_json_plan_object(snap, plan);
+
+	if (with_pageblocks)
+		gw_json_set(&o, "pageblocks", pageblocks(plan));
+	return gw_json_end(out, o);
 }

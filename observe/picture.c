@@ -229,8 +229,8 @@ put_legend(const struct gw_report *r, const struct gw_picture *p)
 		gw_tone(r, GW_TONE_PLAIN);
 	}
 	for (unsigned s = GW_BLOCK_FREE; s < GW_BLOCK_STATES; s++) {
-		const bool ends_line =
-			p->n_maps > 1 || s % 2 == 0 || s + 1 == GW_BLOCK_STATES;
+		const bool ends_line = p->n_maps > 1 || s % 2 == 0 || s + 1 == GW_BLOCK_STATES ||
+				       r->width < GW_TEXT_COLUMNS;
 
 		fputs("  ", r->out);
 		put_swatch(r, s);

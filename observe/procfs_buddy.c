@@ -6,7 +6,7 @@
  * of that kernel; types are found by name, since kernels are built with and without some.
  *
  * Invariants
- *   B1  both files agree on the number of orders, 1 .. GW_ORDERS_MAX
+ *   B1  both files agree on the number of orders, 2 .. GW_ORDERS_MAX
  *   B2  no count claims more memory than its zone spans
  */
 #include <errno.h>
@@ -102,9 +102,9 @@ parse_buddyinfo_line(struct gw_line *line, struct gw_snapshot *snap, struct gw_e
 	ret = parse_row(line, BUDDYINFO, &row, err);
 	if (ret != 0)
 		return ret;
-	if (row.n == 0)
+	if (row.n < 2)
 		return gw_observe_fail(
-			err, -EINVAL, BUDDYINFO ": line %u: no orders", line->number);
+			err, -EINVAL, BUDDYINFO ": line %u: fewer than 2 orders", line->number);
 	if (snap->n_orders == 0)
 		snap->n_orders = row.n;
 	zone = gw_find_zone(snap, node, &name);
@@ -226,10 +226,10 @@ parse_block_order(struct pagetype_parser *pp)
 {
 	uint64_t order;
 
-	if (gw_line_number(&pp->line, &order) != 0 || order >= pp->snap->n_orders)
+	if (gw_line_number(&pp->line, &order) != 0 || order == 0 || order >= pp->snap->n_orders)
 		return gw_observe_fail(pp->err, -EINVAL,
-			PAGETYPEINFO ": line %u: page block order is not a number below %u",
-			pp->line.number, pp->snap->n_orders);
+			PAGETYPEINFO ": line %u: page block order is not a number from 1 to %u",
+			pp->line.number, pp->snap->n_orders - 1);
 	pp->snap->pageblock_order = (unsigned)order;
 	return 0;
 }

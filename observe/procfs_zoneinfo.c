@@ -126,6 +126,8 @@ check_zone(struct zone_parser *zp)
 		what = "has more managed than present";
 	else if (zone->free > zone->spanned || zone->pcp_count > zone->spanned)
 		what = "has more free frames than it spans";
+	else if (zone->wmark_min > zone->wmark_low || zone->wmark_low > zone->wmark_high)
+		what = "has watermarks that descend";
 	if (what)
 		return gw_observe_fail(zp->err, -EINVAL, MEMBER ": zone %s of node %d %s",
 			zone->name, zone->node, what);

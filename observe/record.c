@@ -136,8 +136,9 @@ write_failed(struct archive *a, struct gw_error *err)
 	int code = archive_errno(a);
 	const char *text = archive_error_string(a);
 
-	return gw_observe_fail(
-		err, code > 0 ? -code : -EIO, "%s", text ? text : "cannot be written");
+	if (code > 0) /* an errno, which says more than libarchive's words for it */
+		return gw_observe_fail(err, -code, "cannot be written: %s", strerror(code));
+	return gw_observe_fail(err, -EIO, "%s", text ? text : "cannot be written");
 }
 
 static int
@@ -231,46 +232,59 @@ sync_directory(const char *path)
 	free(copy);
 }
 
+static int
+read_host(struct recording *rec, struct gw_error *err)
+{
+	int ret = read_maps(rec, err);
+
+	if (ret == 0)
+		ret = read_texts(rec, err);
+	if (ret != 0)
+		gw_observe_prefix(err, "live host");
+	return ret;
+}
+
 /* Write, sync, and only then give it its name (R1). */
 static int
-write_file(const char *path, const char *temporary, struct recording *rec, struct gw_error *err)
+write_file(int fd, const char *path, const char *temporary, struct recording *rec,
+	struct gw_error *err)
+{
+	int ret = write_archive(fd, rec, err);
+
+	if (ret == 0 && fsync(fd) != 0) {
+		ret = -errno;
+		(void)gw_observe_fail(err, ret, "cannot be synced: %s", strerror(-ret));
+	}
+	if (ret == 0 && rename(temporary, path) != 0) {
+		ret = -errno;
+		(void)gw_observe_fail(err, ret, "cannot be renamed to: %s", strerror(-ret));
+	}
+	if (ret != 0)
+		gw_observe_prefix(err, path);
+	else
+		sync_directory(path);
+	return ret;
+}
+
+/* The file is made first: where it cannot be, nobody waits for the host to be read. */
+static int
+record_beside(const char *path, const char *temporary, struct recording *rec, struct gw_error *err)
 {
 	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	int ret;
 
 	if (fd < 0) {
 		ret = -errno;
-		return gw_observe_fail(err, ret, "cannot be created: %s", strerror(-ret));
+		(void)gw_observe_fail(err, ret, "cannot be created: %s", strerror(-ret));
+		gw_observe_prefix(err, path);
+		return ret;
 	}
-	ret = write_archive(fd, rec, err);
-	if (ret == 0 && fsync(fd) != 0) {
-		ret = -errno;
-		(void)gw_observe_fail(err, ret, "cannot be synced: %s", strerror(-ret));
-	}
+	ret = read_host(rec, err);
+	if (ret == 0)
+		ret = write_file(fd, path, temporary, rec, err);
 	(void)close(fd);
-	if (ret == 0 && rename(temporary, path) != 0) {
-		ret = -errno;
-		(void)gw_observe_fail(err, ret, "cannot be renamed to: %s", strerror(-ret));
-	}
 	if (ret != 0)
 		(void)unlink(temporary); /* R2 */
-	else
-		sync_directory(path);
-	return ret;
-}
-
-static int
-write_beside(const char *path, struct recording *rec, struct gw_error *err)
-{
-	size_t size = strlen(path) + 32;
-	char *temporary = malloc(size);
-	int ret;
-
-	if (!temporary)
-		return gw_observe_fail(err, -ENOMEM, "out of memory");
-	(void)snprintf(temporary, size, "%s.%ld.tmp", path, (long)getpid());
-	ret = write_file(path, temporary, rec, err);
-	free(temporary);
 	return ret;
 }
 
@@ -278,20 +292,18 @@ int
 gw_snapshot_record(const char *path, gw_progress_fn progress, void *ctx, struct gw_error *err)
 {
 	struct recording rec = {.progress = progress, .ctx = ctx};
-	int ret = read_maps(&rec, err);
+	size_t size = strlen(path) + 32;
+	char *temporary = malloc(size);
+	int ret;
 
-	if (ret == 0)
-		ret = read_texts(&rec, err);
-	if (ret != 0) {
-		gw_observe_prefix(err, "live host");
-	} else {
-		ret = write_beside(path, &rec, err);
-		if (ret != 0)
-			gw_observe_prefix(err, path);
-	}
+	if (!temporary)
+		return gw_observe_fail(err, -ENOMEM, "out of memory");
+	(void)snprintf(temporary, size, "%s.%ld.tmp", path, (long)getpid());
+	ret = record_beside(path, temporary, &rec, err);
 	for (unsigned i = 0; i < GW_WORDS_NR; i++)
 		free(rec.words[i].data);
 	for (size_t i = 0; i < N_TEXTS; i++)
 		free(rec.texts[i].data);
+	free(temporary);
 	return ret;
 }

@@ -146,9 +146,16 @@ gw_heading(const struct gw_report *r, const char *fmt, ...)
 	fputc('\n', r->out);
 }
 
+unsigned
+gw_text_columns(const struct gw_report *r)
+{
+	return r->width < GW_TEXT_COLUMNS ? r->width : GW_TEXT_COLUMNS;
+}
+
 void
 gw_paragraph(const struct gw_report *r, unsigned indent, enum gw_tone tone, const char *fmt, ...)
 {
+	const unsigned columns = gw_text_columns(r);
 	char text[1024];
 	unsigned column = 0;
 	va_list ap;
@@ -160,9 +167,9 @@ gw_paragraph(const struct gw_report *r, unsigned indent, enum gw_tone tone, cons
 	for (const char *word = text + strspn(text, " "); *word;) {
 		unsigned len = (unsigned)strcspn(word, " ");
 
-		if (len > GW_TEXT_COLUMNS - indent)
-			len = GW_TEXT_COLUMNS - indent;
-		if (column > 0 && column + 1 + len > GW_TEXT_COLUMNS) {
+		if (len > columns - indent)
+			len = columns - indent;
+		if (column > 0 && column + 1 + len > columns) {
 			fputc('\n', r->out);
 			column = 0;
 		}
@@ -202,10 +209,10 @@ gw_report_source(const struct gw_report *r, const struct gw_snapshot *snap)
 		}
 	}
 	gw_tone(r, GW_TONE_TITLE);
-	fprintf(r->out, "%s\n", gw_text_clean(snap->source, GW_TEXT_COLUMNS).s);
+	fprintf(r->out, "%s\n", gw_text_clean(snap->source, gw_text_columns(r)).s);
 	gw_tone(r, GW_TONE_DIM);
 	if (snap->kernel[0])
-		fprintf(r->out, "%s\n", gw_text_clean(snap->kernel, GW_TEXT_COLUMNS).s);
+		fprintf(r->out, "%s\n", gw_text_clean(snap->kernel, gw_text_columns(r)).s);
 	fprintf(r->out, "%s in %u zone%s of %u node%s, pageblocks of %s\n",
 		gw_text_frames(present).s, snap->n_zones, snap->n_zones == 1 ? "" : "s", nodes,
 		nodes == 1 ? "" : "s", gw_text_frames(UINT64_C(1) << snap->pageblock_order).s);

@@ -45,8 +45,8 @@ void gw_report_plan(
 
 /* One JSON object and a newline (docs/json.md). Return 0 or -ENOMEM. */
 GW_MUST_CHECK int gw_json_frag(FILE *out, const struct gw_frag *frag);
-GW_MUST_CHECK int gw_json_plan(
-	FILE *out, const struct gw_snapshot *snap, const struct gw_plan *plan);
+GW_MUST_CHECK int gw_json_plan(FILE *out, const struct gw_snapshot *snap,
+	const struct gw_plan *plan, bool with_pageblocks);
 
 /* One self-contained HTML page: maps, tables, the plan. Returns 0 or -ENOMEM. */
 GW_MUST_CHECK int gw_html_plan(

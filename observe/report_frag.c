@@ -48,15 +48,18 @@ put_bar(const struct gw_report *r, uint64_t part, uint64_t whole)
 		whole ? (unsigned)((double)part / (double)whole * BAR_WIDTH * 8 + 0.5) : 0;
 	unsigned cells = eighths / 8;
 
+	if (part == 0 || r->width < GW_TEXT_COLUMNS)
+		return;
+	fputs("  ", r->out);
 	if (!r->colour || !r->utf8) {
-		for (unsigned i = 0; i < cells || (i == 0 && part > 0); i++)
+		for (unsigned i = 0; i < cells || i == 0; i++)
 			fputc('=', r->out);
 		return;
 	}
 	fputs("\033[38;5;29m", r->out);
 	for (unsigned i = 0; i < cells; i++)
 		fputs("\u2588", r->out);
-	if (eighths % 8 > 0 || (cells == 0 && part > 0)) {
+	if (eighths % 8 > 0 || cells == 0) {
 		unsigned left = eighths % 8 > 0 ? eighths % 8 : 1;
 
 		/* U+258F is one eighth of a block, U+2588 all of it. */
@@ -72,8 +75,8 @@ put_orders(const struct gw_report *r, const struct gw_frag *frag, const struct g
 	const uint64_t all = gw_blocks_frames(z->free_blocks, n);
 
 	gw_tone(r, GW_TONE_DIM);
-	fprintf(r->out,
-		"  order    block  free blocks       free  unusable  fragm.  share of free\n");
+	fprintf(r->out, "  order    block  free blocks       free  unusable  fragm.%s\n",
+		r->width < GW_TEXT_COLUMNS ? "" : "  share of free");
 	gw_tone(r, GW_TONE_PLAIN);
 	for (unsigned k = 0; k < n; k++) {
 		const uint64_t frames = z->free_blocks[k] << k;
@@ -85,7 +88,7 @@ put_orders(const struct gw_report *r, const struct gw_frag *frag, const struct g
 			gw_fragmentation_index(z->free_blocks, n, k), true);
 		if (k == frag->order)
 			gw_tone(r, GW_TONE_TITLE);
-		fprintf(r->out, "%c %5u %8s %12s %10s %9s  %6s  ", k == frag->order ? '>' : ' ', k,
+		fprintf(r->out, "%c %5u %8s %12s %10s %9s  %6s", k == frag->order ? '>' : ' ', k,
 			gw_text_frames(UINT64_C(1) << k).s, gw_text_count(z->free_blocks[k]).s,
 			frames ? gw_text_frames(frames).s : "-", unusable, fragmented);
 		if (k == frag->order)

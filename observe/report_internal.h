@@ -9,8 +9,9 @@
 
 #include "observe/report.h"
 
-/* Text keeps to this many columns whatever the terminal has. */
+/* Text keeps to this many columns whatever the terminal has, words to fewer where it has fewer. */
 #define GW_TEXT_COLUMNS 80
+unsigned gw_text_columns(const struct gw_report *r);
 
 /* Names, in words and in JSON, of enum gw_block_state and enum gw_migratetype. */
 extern const char *const gw_block_state_titles[GW_BLOCK_STATES];
@@ -26,7 +27,7 @@ void gw_tone(const struct gw_report *r, enum gw_tone tone);
 /* A heading on a line of its own, after an empty line. */
 void gw_heading(const struct gw_report *r, const char *fmt, ...) GW_PRINTF(2, 3);
 
-/* Words flowing into lines of at most 80 columns, each after `indent` blanks. */
+/* Words flowing into lines of gw_text_columns(), each after `indent` blanks. */
 void gw_paragraph(const struct gw_report *r, unsigned indent, enum gw_tone tone, const char *fmt,
 	...) GW_PRINTF(4, 5);
 

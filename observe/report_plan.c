@@ -23,10 +23,10 @@ put_zone_row(const struct gw_report *r, const struct gw_plan_zone *z, bool total
 		snprintf(name, sizeof name, "total");
 	else
 		snprintf(name, sizeof name, "%d %s", z->node, z->name);
-	fprintf(r->out, "  %-11s %9s %9s %10s %12s  %s\n", gw_text_clean(name, 11).s,
+	fprintf(r->out, "  %-11s %9s %9s %10s %12s%s%s\n", gw_text_clean(name, 11).s,
 		gw_text_count(z->available_before).s, gw_text_count(z->available_after).s,
 		gw_text_count(z->pages_migrated).s,
-		gw_text_count(z->migrate_scanned + z->free_scanned).s,
+		gw_text_count(z->migrate_scanned + z->free_scanned).s, total ? "" : "  ",
 		total ? "" : gw_compact_result_name(z->result));
 }
 
@@ -181,8 +181,8 @@ put_notes(const struct gw_report *r, const struct gw_snapshot *snap, const struc
 			placed ? 100.0 * (double)certain / (double)placed : 100.0);
 	if (torn > 0)
 		gw_paragraph(r, 2, GW_TONE_PLAIN,
-			"A snapshot is not taken in one instant: %s folios and free blocks did not "
-			"fit together and were mended.",
+			"A snapshot is not taken in one instant: folios and free blocks that did "
+			"not fit together were mended, %s in all.",
 			gw_text_count(torn).s);
 	gw_paragraph(r, 2, GW_TONE_PLAIN,
 		"Pinned pages do not show on the map and are taken to be movable.");

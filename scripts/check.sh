@@ -85,7 +85,8 @@ build_fuzzers() {
 flags() {
 	[ -f "$1/compile_commands.json" ] || return
 	sed -nE 's/^ *"command": "(.*)",?$/\1/p' "$1/compile_commands.json" |
-		sed -E 's/ -(I|o|c|MF|MQ) *[^ ]+| -MD| -f[a-z-]*color[a-z-]*(=[a-z]+)?//g' | sort | uniq -c | sort -rn |
+		sed -E 's/ -(I|o|c|MF|MQ) *[^ ]+| -MD| -f[a-z-]*color[a-z-]*(=[a-z]+)?//g' | sort | uniq -c |
+		sort -rn |
 		sed -nE '1s/^ *[0-9]+ /  /p'
 }
 
@@ -100,7 +101,8 @@ check_static() {
 	cppcheck --project=build/check/gcc/compile_commands.json --quiet --error-exitcode=1 \
 		--enable=warning,performance,portability --inline-suppr -j "$(nproc)" \
 		--cppcheck-build-dir=build/check/cppcheck \
-		--suppress=missingIncludeSystem --suppress=invalidFunctionArg --suppress='*:tests/*' --suppress='*:/usr/*'
+		--suppress=missingIncludeSystem --suppress=invalidFunctionArg \
+		--suppress='*:tests/*' --suppress='*:/usr/*'
 }
 
 # Each public header stands alone, in C11 as well, without the build's include path.

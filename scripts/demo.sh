@@ -16,7 +16,7 @@ plan() {
 }
 
 if [ "$(id -u)" -eq 0 ] && head -c 8 /proc/kpageflags >/dev/null 2>&1; then
-	echo "Planning for this host, live: godwit plan $*"
+	echo "Planning for this host, live: build/godwit plan${*:+ $*}"
 	echo
 	plan "$@" && exit 0
 	echo
@@ -24,6 +24,6 @@ if [ "$(id -u)" -eq 0 ] && head -c 8 /proc/kpageflags >/dev/null 2>&1; then
 else
 	echo "This host's memory map may not be read here (that needs root)."
 fi
-echo "Planning for the bundled snapshot: godwit plan --snapshot $snapshot $*"
+echo "Planning for the bundled snapshot: build/godwit plan --snapshot $snapshot${*:+ $*}"
 echo
 plan --snapshot "$snapshot" "$@"

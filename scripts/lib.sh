@@ -7,12 +7,13 @@ configure() {
 	local dir=$1 compiler=$2
 
 	shift 2
-	if [ -f "$dir/build.ninja" ] && [ "$(cat "$dir/options" 2>/dev/null)" = "$compiler $*" ]; then
+	if [ -f "$dir/build.ninja" ] &&
+		[ "$(cat "$dir/options" 2>/dev/null)" = "$PWD: $compiler $*" ]; then
 		return 0
 	fi
 	rm -rf "$dir"
 	CC=$compiler meson setup "$dir" "$@" || return
-	echo "$compiler $*" >"$dir/options"
+	echo "$PWD: $compiler $*" >"$dir/options"
 }
 
 configure_fuzz() {

@@ -23,7 +23,7 @@ say() {
 mapfile -t c_files < <("$here/sources.sh" .)
 mapfile -t other_files < <(
 	ls Makefile meson.build meson_options.txt .ci/run 2>/dev/null
-	for room in include engine machine explore observe cli tests bench fuzz scripts docs; do
+	for room in include engine machine explore observe cli examples tests bench fuzz scripts docs; do
 		[ ! -d $room ] || find $room -name '*.sh' -o -name '*.py' -o -name meson.build
 	done
 )

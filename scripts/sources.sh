@@ -4,6 +4,6 @@
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 
-for room in include engine machine explore observe cli tests bench fuzz; do
+for room in include engine machine explore observe cli examples tests bench fuzz; do
 	[ ! -d $room ] || find $room -name '*.[ch]'
 done | LC_ALL=C sort

@@ -146,7 +146,7 @@ put_new_page(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned order)
 
 	w->puts++;
 	w->last_put = dst;
-	w->clean_at_put = !gw_ptr_load_relaxed(&page->owner) && page->index == 0 &&
+	w->clean_at_put = !gw_ptr_load_relaxed(&page->owner) && gw_frame_index(page) == 0 &&
 			  gw_page_flags(page) == gw_flags_make(GW_PAGE_USED, order) &&
 			  gw_u32_load_relaxed(&page->mapcount) == 0;
 	gw_put_page(m, dst);

@@ -254,7 +254,7 @@ verify_page(struct spaces *s, struct count *c)
 	anon_vma = gw_page_get_anon_vma(s->m, c->page);
 	assert_non_null(anon_vma);
 	c->found = 0;
-	gw_rmap_walk(s->m, anon_vma, page->index, &walk);
+	gw_rmap_walk(s->m, anon_vma, gw_frame_index(page), &walk);
 	gw_anon_vma_put(anon_vma);
 	gw_page_unlock(s->m, c->page);
 	assert_int_equal(c->found, c->entries[c->page]); /* V2 */

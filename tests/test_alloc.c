@@ -177,7 +177,7 @@ test_watermarks_computed(void **state)
 	}
 }
 
-/* Mixing types in a pageblock raises the watermarks by a pageblock, up to 1.5 times high; not in a
+/* Mixing types in a pageblock raises low and high by a pageblock, up to 1.5 times high; not in a
  * zone of fewer than four pageblocks, nor with the factor at 0. */
 static void
 test_boost(void **state)
@@ -206,6 +206,11 @@ test_boost(void **state)
 				GW_PFN_NONE);
 		assert_int_equal(info(f, 0).boost, rows[r].boost);
 		assert_int_equal(gw_zone_wmark(&f->m->zones[0], GW_WMARK_HIGH), 20 + rows[r].boost);
+		assert_int_equal(gw_zone_wmark(&f->m->zones[0], GW_WMARK_LOW), 10 + rows[r].boost);
+		/* nobody reclaims: the boost keeps no request from the last frame above min */
+		while (try_alloc(f, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN) != GW_PFN_NONE)
+			;
+		assert_int_equal(info(f, 0).free + info(f, 0).pcp, 0);
 		fixture_destroy(f);
 	}
 }

@@ -3,7 +3,7 @@
  * test_cli.c - the command as its users meet it: statuses, messages, JSON, where output goes.
  *
  * The command is $GODWIT; it is run by the shell, its streams in files of a directory of
- * their own.
+ * their own. Where any host does, it reads a small one, made there.
  */
 #define _GNU_SOURCE /* asprintf() */
 #include "test.h"
@@ -19,7 +19,11 @@
 
 #include "godwit/zone.h"
 
-#define SNAPSHOT "data/thp.before.tar.zst"
+/* A recorded host, and one made here of few frames, which is read in no time; $T is `directory`. */
+#define REAL  "data/thp.before.tar.zst"
+#define SMALL "$T/small.tar"
+
+#define SMALL_FRAMES 8192u
 
 static char directory[] = "/tmp/godwit-cli-XXXXXX";
 
@@ -27,6 +31,62 @@ struct outcome {
 	int status; /* 128 + signal if it was killed */
 	char *out, *err;
 };
+
+static const char small_zoneinfo[] = "Node 0, zone   Normal\n"
+				     "  pages free     4096\n"
+				     "        min      10\n"
+				     "        low      12\n"
+				     "        high     14\n"
+				     "        spanned  8176\n"
+				     "        present  8176\n"
+				     "        managed  8176\n"
+				     "  pagesets\n"
+				     "    cpu: 0\n"
+				     "              count: 0\n"
+				     "              high:  300\n"
+				     "              batch: 63\n"
+				     "  start_pfn:           16\n";
+static const char small_buddyinfo[] = "Node 0, zone Normal 1024 0 0 0 0 0 0 0 0 0 3\n";
+
+static void
+add_member(struct archive *a, const char *name, const void *data, size_t len)
+{
+	struct archive_entry *entry = archive_entry_new();
+
+	archive_entry_set_pathname(entry, name);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_perm(entry, 0644);
+	archive_entry_set_size(entry, (la_int64_t)len);
+	assert_int_equal(archive_write_header(a, entry), ARCHIVE_OK);
+	assert_int_equal(archive_write_data(a, data, len), (la_ssize_t)len);
+	archive_entry_free(entry);
+}
+
+/* 32 MiB: slab below, free blocks above, and between them anonymous pages with holes. */
+static void
+make_small(const char *path)
+{
+	static uint64_t flags[SMALL_FRAMES], counts[SMALL_FRAMES];
+	struct archive *a = archive_write_new();
+
+	for (unsigned i = 0; i < SMALL_FRAMES; i++) {
+		if (i < 1024)
+			flags[i] = UINT64_C(1) << 7; /* SLAB */
+		else if (i < 5120 && i % 4)
+			flags[i] = 0x5828; /* UPTODATE, LRU, MMAP, ANON, SWAPBACKED */
+		else
+			flags[i] = UINT64_C(1) << 10; /* BUDDY */
+		counts[i] = flags[i] == 0x5828;
+	}
+	assert_int_equal(archive_write_set_format_pax_restricted(a), ARCHIVE_OK);
+	assert_int_equal(archive_write_open_filename(a, path), ARCHIVE_OK);
+	add_member(a, "kpageflags", flags, sizeof flags);
+	add_member(a, "kpagecount", counts, sizeof counts);
+	add_member(a, "zoneinfo", small_zoneinfo, strlen(small_zoneinfo));
+	add_member(a, "buddyinfo", small_buddyinfo, strlen(small_buddyinfo));
+	assert_int_equal(archive_write_close(a), ARCHIVE_OK);
+	archive_write_free(a);
+}
 
 static char *
 read_all(const char *path)
@@ -110,40 +170,44 @@ bad_input_is_one_line(void **state)
 		"godwit plan --order",
 		"godwit plan --order 99",
 		"godwit frag --order 99",
-		"godwit plan --order 99 --snapshot " SNAPSHOT,
-		"godwit frag --order 11 --snapshot " SNAPSHOT,
-		"godwit plan --order '' --snapshot " SNAPSHOT,
-		"godwit plan --order -1 --snapshot " SNAPSHOT,
-		"godwit plan --order ' 9' --snapshot " SNAPSHOT,
-		"godwit plan --count -5 --snapshot " SNAPSHOT,
-		"godwit plan --count 5x --snapshot " SNAPSHOT,
-		"godwit plan --count 1e3 --snapshot " SNAPSHOT,
-		"godwit plan --count 0x --snapshot " SNAPSHOT,
-		"godwit plan --count '' --snapshot " SNAPSHOT,
-		"godwit plan --count 1180591620717411303424 --snapshot " SNAPSHOT,
-		"godwit plan --planner magic --snapshot " SNAPSHOT,
-		"godwit plan --reclaim all --snapshot " SNAPSHOT,
-		"godwit plan --stop-at 0xffffffff --snapshot " SNAPSHOT,
-		"godwit plan --stop-at 0xfffffff0 --snapshot " SNAPSHOT,
-		"godwit plan --stop-at 5 --planner evacuate --snapshot " SNAPSHOT,
-		"godwit plan --ns-per-page 0 --snapshot " SNAPSHOT,
-		"godwit plan --width 5 --snapshot " SNAPSHOT,
-		"godwit plan --color=purple --snapshot " SNAPSHOT,
-		"godwit plan --json=yes --snapshot " SNAPSHOT,
-		"godwit plan --html '' --snapshot " SNAPSHOT,
-		"godwit plan --html $T --snapshot " SNAPSHOT,
-		"godwit plan --html $T/none/x.html --snapshot " SNAPSHOT,
+		"godwit plan --order 99 --snapshot " SMALL,
+		"godwit frag --order 11 --snapshot " SMALL,
+		"godwit plan --order '' --snapshot " SMALL,
+		"godwit plan --order -1 --snapshot " SMALL,
+		"godwit plan --order ' 9' --snapshot " SMALL,
+		"godwit plan --count -5 --snapshot " SMALL,
+		"godwit plan --count 5x --snapshot " SMALL,
+		"godwit plan --count 1e3 --snapshot " SMALL,
+		"godwit plan --count 0x --snapshot " SMALL,
+		"godwit plan --count '' --snapshot " SMALL,
+		"godwit plan --count 1180591620717411303424 --snapshot " SMALL,
+		"godwit plan --planner magic --snapshot " SMALL,
+		"godwit plan --reclaim all --snapshot " SMALL,
+		"godwit plan --stop-at 0xffffffff --snapshot " SMALL,
+		"godwit plan --stop-at 0xfffffff0 --snapshot " SMALL,
+		"godwit plan --stop-at 5 --planner evacuate --snapshot " SMALL,
+		"godwit plan --ns-per-page 0 --snapshot " SMALL,
+		"godwit plan --width 5 --snapshot " SMALL,
+		"godwit plan --color=purple --snapshot " SMALL,
+		"godwit plan --json=yes --snapshot " SMALL,
+		"godwit plan --html '' --snapshot " SMALL,
+		"godwit plan --html $T --snapshot " SMALL,
+		"godwit plan --html $T/none/x.html --snapshot " SMALL,
 		"godwit plan --snapshot ''",
 		"godwit plan --snapshot $T/none",
 		"godwit plan --snapshot $T",
 		"godwit plan --snapshot /dev/null",
 		"godwit plan --snapshot meson.build",
-		"head -c 100000 " SNAPSHOT " | godwit plan --snapshot -",
+		"godwit plan --s " SMALL,
+		"godwit plan --html - --snapshot " SMALL,
+		"godwit snapshot -",
+		"godwit help nonsense more",
+		"head -c 100000 " REAL " | godwit plan --snapshot -",
 		"godwit frag --count 5",
 		"godwit snapshot",
 		"godwit snapshot ''",
 		"godwit snapshot $T/a $T/b",
-		"godwit snapshot " SNAPSHOT,
+		"godwit snapshot " SMALL,
 		"godwit snapshot --force /dev/null",
 		"godwit snapshot --force $T",
 		"godwit plan --$(printf '\\033[31m')",
@@ -165,7 +229,7 @@ bad_input_is_one_line(void **state)
 static void
 range_is_named(void **state)
 {
-	struct outcome o = run("godwit plan --order 99 --snapshot " SNAPSHOT);
+	struct outcome o = run("godwit plan --order 99 --snapshot " SMALL);
 
 	(void)state;
 	assert_non_null(strstr(o.err, "0 to 10"));
@@ -221,10 +285,11 @@ static void
 pipes_are_plain(void **state)
 {
 	static const char *const commands[] = {
-		"godwit frag --snapshot " SNAPSHOT,
-		"godwit plan --snapshot " SNAPSHOT,
-		"LC_ALL=C.UTF-8 TERM=xterm-256color COLUMNS=200 godwit plan --snapshot " SNAPSHOT,
-		"godwit plan --color=never --snapshot " SNAPSHOT,
+		"godwit frag --snapshot " REAL,
+		"godwit plan --snapshot " REAL,
+		"godwit frag --width 60 --snapshot " SMALL,
+		"LC_ALL=C.UTF-8 TERM=xterm-256color COLUMNS=200 godwit plan --snapshot " SMALL,
+		"godwit plan --color=never --snapshot " SMALL,
 	};
 
 	(void)state;
@@ -244,14 +309,14 @@ colour_is_chosen(void **state)
 		const char *command;
 		bool colour;
 	} rows[] = {
-		{"godwit frag --color=always --snapshot " SNAPSHOT, true},
-		{"NO_COLOR=1 godwit frag --color=always --snapshot " SNAPSHOT, true},
-		{"TERM=xterm script -qec \"$GODWIT frag --snapshot " SNAPSHOT "\" $T/typescript",
+		{"godwit frag --color=always --snapshot " SMALL, true},
+		{"NO_COLOR=1 godwit frag --color=always --snapshot " SMALL, true},
+		{"TERM=xterm script -qec \"'$GODWIT' frag --snapshot " SMALL "\" $T/typescript",
 			true},
-		{"NO_COLOR=1 TERM=xterm script -qec \"$GODWIT frag --snapshot " SNAPSHOT
+		{"NO_COLOR=1 TERM=xterm script -qec \"'$GODWIT' frag --snapshot " SMALL
 		 "\" $T/typescript",
 			false},
-		{"TERM=dumb script -qec \"$GODWIT frag --snapshot " SNAPSHOT "\" $T/typescript",
+		{"TERM=dumb script -qec \"'$GODWIT' frag --snapshot " SMALL "\" $T/typescript",
 			false},
 	};
 
@@ -329,7 +394,7 @@ assert_members(const json_t *o, const char *members)
 static void
 frag_json_is_as_documented(void **state)
 {
-	json_t *o = run_json("godwit frag --json --snapshot " SNAPSHOT, 0), *zone;
+	json_t *o = run_json("godwit frag --json --snapshot " REAL, 0), *zone;
 	size_t i;
 
 	(void)state;
@@ -363,14 +428,42 @@ integer(const json_t *o, const char *name)
 	return json_integer_value(json_object_get(o, name));
 }
 
+/* DESIGN 9: every pageblock says what it would take to free it, or which kinds block it. */
+static void
+plan_json_attributes_each_pageblock(void **state)
+{
+	json_t *o = run_json("godwit plan --json --pageblocks --snapshot " REAL, 0), *block;
+	json_t *blocks = json_object_get(o, "pageblocks");
+	size_t i, n_freed = 0;
+
+	(void)state;
+	json_array_foreach(blocks, i, block)
+	{
+		json_int_t blocking = 0;
+		const char *kind;
+		json_t *n;
+
+		assert_members(block, "pfn:i zone:s migratetype:s state:s state_after:s free:i "
+				      "to_move:i blocking:i blockers:o");
+		json_object_foreach(json_object_get(block, "blockers"), kind, n) blocking +=
+			json_integer_value(n);
+		assert_int_equal(blocking, integer(block, "blocking"));
+		if (strcmp(json_string_value(json_object_get(block, "state_after")), "free"))
+			continue;
+		assert_int_equal(blocking, 0);
+		n_freed += integer(block, "to_move") > 0;
+	}
+	assert_true(n_freed > 0);
+	json_decref(o);
+}
+
 /* docs/json.md: what godwit.plan holds; the total is the sum of the zones. */
 static void
 plan_json_is_as_documented(void **state)
 {
 	static const char *const summed[] = {"available_before", "available_after",
 		"pages_migrated", "migrate_scanned", "free_scanned"};
-	json_t *o = run_json("godwit plan --json --snapshot " SNAPSHOT, 0), *zone, *total,
-	       *blockers;
+	json_t *o = run_json("godwit plan --json --snapshot " REAL, 0), *zone, *total, *blockers;
 	json_int_t sums[5] = {0};
 	size_t i;
 
@@ -402,29 +495,29 @@ plan_json_is_as_documented(void **state)
 static void
 status_is_the_answer(void **state)
 {
-	json_t *o = run_json("godwit plan --count 10 --json --snapshot " SNAPSHOT, 0);
+	json_t *o = run_json("godwit plan --count 7 --json --snapshot " SMALL, 0);
 	char *text;
 
 	(void)state;
 	assert_true(json_is_true(json_object_get(o, "enough")));
 	json_decref(o);
-	o = run_json("godwit plan --count 4000000 --json --snapshot " SNAPSHOT, 1);
+	o = run_json("godwit plan --count 4000000 --json --snapshot " SMALL, 1);
 	assert_true(json_is_false(json_object_get(o, "enough")));
 	json_decref(o);
-	text = run_well("godwit plan --count 4000000 --planner evacuate --snapshot " SNAPSHOT, 1);
+	text = run_well("godwit plan --count 4000000 --planner evacuate --snapshot " SMALL, 1);
 	assert_non_null(strstr(text, "No: 4,000,000 huge pages of 2 MiB cannot be had, only "));
 	free(text);
 }
 
-/* Frames may be given in decimal and in hexadecimal; 0x141e00 is 1318400. */
+/* Frames may be given in decimal and in hexadecimal; 0x1e00 is 7680. */
 static void
 frames_in_both_notations(void **state)
 {
-	json_t *a = run_json("godwit plan --stop-at 0x141e00 --json --snapshot " SNAPSHOT, 0);
-	json_t *b = run_json("godwit plan --stop-at 1318400 --json --snapshot " SNAPSHOT, 0);
+	json_t *a = run_json("godwit plan --stop-at 0x1e00 --json --snapshot " SMALL, 0);
+	json_t *b = run_json("godwit plan --stop-at 7680 --json --snapshot " SMALL, 0);
 
 	(void)state;
-	assert_int_equal(integer(json_object_get(a, "request"), "stop_at"), 0x141e00);
+	assert_int_equal(integer(json_object_get(a, "request"), "stop_at"), 0x1e00);
 	assert_true(json_equal(json_object_get(a, "total"), json_object_get(b, "total")));
 	json_decref(a);
 	json_decref(b);
@@ -543,11 +636,12 @@ figures_are_those_of_debugfs(void **state)
 	globfree(&found);
 }
 
-/* The page is there, complete, and nothing is left beside it. */
+/* The page is there, complete, and nothing is left beside it; a link leads to it as before. */
 static void
 html_is_written(void **state)
 {
-	struct outcome o = run("mkdir $T/h && godwit plan --html $T/h/p.html --snapshot " SNAPSHOT
+	struct outcome o = run("mkdir $T/h && touch $T/h/p.html && ln -s $T/h/p.html $T/link && "
+			       "godwit plan --html $T/link --snapshot " REAL
 			       " >/dev/null && ls $T/h && tail -n 1 $T/h/p.html");
 
 	(void)state;
@@ -561,11 +655,15 @@ html_is_written(void **state)
 static void
 output_errors(void **state)
 {
-	struct outcome o = run("godwit frag --snapshot " SNAPSHOT " >/dev/full");
+	struct outcome o = run("godwit frag --snapshot " SMALL " >/dev/full");
 
 	(void)state;
 	assert_int_equal(o.status, 2);
 	assert_int_equal(lines_of(o.err), 1);
+	outcome_free(&o);
+	o = run("godwit plan --html /dev/full --snapshot " SMALL " >/dev/null");
+	assert_int_equal(o.status, 2);
+	assert_string_equal(o.err, "godwit: /dev/full: No space left on device\n");
 	outcome_free(&o);
 	o = run("godwit --version >/dev/full");
 	assert_int_equal(o.status, 2);
@@ -573,7 +671,7 @@ output_errors(void **state)
 	o = run("godwit --version >&-");
 	assert_int_equal(o.status, 2);
 	outcome_free(&o);
-	o = run("{ godwit frag --snapshot " SNAPSHOT "; echo $? >$T/status; } | true; "
+	o = run("{ godwit frag --snapshot " SMALL "; echo $? >$T/status; } | true; "
 		"cat $T/status");
 	assert_string_equal(o.out, "0\n");
 	assert_string_equal(o.err, "");
@@ -631,8 +729,14 @@ recording(void **state)
 static int
 make_directory(void **state)
 {
+	char path[64];
+
 	(void)state;
-	return getenv("GODWIT") && mkdtemp(directory) && chmod(directory, 0755) == 0 ? 0 : -1;
+	if (!getenv("GODWIT") || !mkdtemp(directory) || chmod(directory, 0755) != 0)
+		return -1;
+	snprintf(path, sizeof path, "%s/small.tar", directory);
+	make_small(path);
+	return 0;
 }
 
 static int
@@ -656,6 +760,7 @@ main(void)
 		cmocka_unit_test(colour_is_chosen),
 		cmocka_unit_test(frag_json_is_as_documented),
 		cmocka_unit_test(plan_json_is_as_documented),
+		cmocka_unit_test(plan_json_attributes_each_pageblock),
 		cmocka_unit_test(status_is_the_answer),
 		cmocka_unit_test(frames_in_both_notations),
 		cmocka_unit_test(figures_are_those_of_debugfs),

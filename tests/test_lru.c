@@ -98,7 +98,7 @@ test_batch(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		gw_lru_add(f->m, pages[i], GW_LRU_ACTIVE_FILE);
 		assert_int_equal(references(f, pages[i]), 2);
-		assert_int_equal(gw_lru_isolate(f->m, pages[i]), -EBUSY);
+		assert_int_equal(gw_lru_isolate(f->m, pages[i], GW_ISOLATE_BOTH), -EBUSY);
 	}
 	assert_int_equal(gw_lru_count(f->m, 0, GW_LRU_ACTIVE_FILE), 0);
 	fixture_check(f);
@@ -168,12 +168,12 @@ test_isolate_and_putback(void **state)
 		gw_pfn_t pfn = page_of_node(f, 1, 3);
 
 		gw_lru_add(f->m, pfn, l);
-		assert_int_equal(gw_lru_isolate(f->m, pfn), 0);
+		assert_int_equal(gw_lru_isolate(f->m, pfn, GW_ISOLATE_BOTH), 0);
 		assert_int_equal(references(f, pfn), 2);
 		assert_int_equal(gw_lru_count(f->m, 1, l), 0);
 		assert_int_equal(isolated(f, 1, file), 8);
 		assert_int_equal(isolated(f, 1, !file), 0);
-		assert_int_equal(gw_lru_isolate(f->m, pfn), -EBUSY);
+		assert_int_equal(gw_lru_isolate(f->m, pfn, GW_ISOLATE_BOTH), -EBUSY);
 		fixture_check(f);
 
 		gw_lru_putback(f->m, pfn);
@@ -182,6 +182,46 @@ test_isolate_and_putback(void **state)
 		assert_int_equal(gw_lru_count(f->m, 1, l), 8);
 		assert_int_equal(isolated(f, 1, file), 0);
 		gw_put_page(f->m, pfn);
+		gw_put_page(f->m, pfn);
+	}
+	fixture_destroy(f);
+}
+
+/* D1: INACTIVE, ACTIVE and BOTH, of values 0, 1, 2; a page on the other list stays, untouched. */
+static void
+test_isolation_modes(void **state)
+{
+	static const struct {
+		enum gw_lru lru;
+		int inactive, active;
+	} rows[] = {
+		{GW_LRU_INACTIVE_ANON, 0, -EINVAL},
+		{GW_LRU_ACTIVE_ANON, -EINVAL, 0},
+		{GW_LRU_INACTIVE_FILE, 0, -EINVAL},
+		{GW_LRU_ACTIVE_FILE, -EINVAL, 0},
+		{GW_LRU_UNEVICTABLE, 0, -EINVAL},
+	};
+	struct fixture *f = machine(0);
+
+	(void)state;
+	assert_int_equal(GW_ISOLATE_INACTIVE, 0);
+	assert_int_equal(GW_ISOLATE_ACTIVE, 1);
+	assert_int_equal(GW_ISOLATE_BOTH, 2);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const int expected[] = {rows[i].inactive, rows[i].active, 0};
+		gw_pfn_t pfn = page_of_node(f, 0, 0);
+
+		gw_lru_add(f->m, pfn, rows[i].lru);
+		for (enum gw_isolate_mode mode = GW_ISOLATE_INACTIVE; mode <= GW_ISOLATE_BOTH;
+			mode++) {
+			assert_int_equal(gw_lru_isolate(f->m, pfn, mode), expected[mode]);
+			assert_int_equal(references(f, pfn), expected[mode] ? 1 : 2);
+			if (expected[mode])
+				continue;
+			gw_lru_putback(f->m, pfn);
+			gw_put_page(f->m, pfn);
+		}
+		assert_int_equal(gw_lru_count(f->m, 0, rows[i].lru), 1);
 		gw_put_page(f->m, pfn);
 	}
 	fixture_destroy(f);
@@ -197,7 +237,7 @@ test_putback_as(void **state)
 
 	(void)state;
 	gw_lru_add(f->m, from, GW_LRU_ACTIVE_FILE);
-	assert_int_equal(gw_lru_isolate(f->m, from), 0);
+	assert_int_equal(gw_lru_isolate(f->m, from, GW_ISOLATE_BOTH), 0);
 	gw_lru_putback_as(f->m, from, winner);
 	assert_int_equal(isolated(f, 0, 1), 0);
 	assert_int_equal(gw_lru_count(f->m, 0, GW_LRU_ACTIVE_FILE), 0);
@@ -221,7 +261,7 @@ test_isolation_loses_to_free(void **state)
 	(void)state;
 	gw_lru_add(f->m, pfn, GW_LRU_INACTIVE_ANON);
 	assert_true(gw_ref_freeze(refs, 1)); /* as between the last put and the list */
-	assert_int_equal(gw_lru_isolate(f->m, pfn), -EBUSY);
+	assert_int_equal(gw_lru_isolate(f->m, pfn, GW_ISOLATE_BOTH), -EBUSY);
 	assert_int_equal(isolated(f, 0, 0), 0);
 	assert_int_equal(gw_lru_count(f->m, 0, GW_LRU_INACTIVE_ANON), 1);
 	gw_ref_unfreeze(refs, 1);
@@ -241,10 +281,10 @@ test_split(void **state)
 
 	(void)state;
 	gw_ptr_store_relaxed(&gw_page(f->m, pfn)->owner, gw_movable_owner(&ops));
-	gw_page(f->m, pfn)->index = 77;
+	gw_frame_set_index(gw_page(f->m, pfn), 77);
 	gw_lru_add(f->m, pfn, GW_LRU_ACTIVE_FILE);
-	assert_int_equal(gw_lru_isolate(f->m, pfn), 0);
-	gw_split_page(f->m, pfn, 3);
+	assert_int_equal(gw_lru_isolate(f->m, pfn, GW_ISOLATE_BOTH), 0);
+	gw_split_page(f->m, pfn, 3, 1);
 	fixture_check(f);
 	assert_int_equal(isolated(f, 0, 1), 8);
 	for (gw_pfn_t i = 0; i < 8; i++) {
@@ -276,6 +316,7 @@ main(void)
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_freed_while_batched),
 		cmocka_unit_test(test_isolate_and_putback),
+		cmocka_unit_test(test_isolation_modes),
 		cmocka_unit_test(test_putback_as),
 		cmocka_unit_test(test_isolation_loses_to_free),
 		cmocka_unit_test(test_split),

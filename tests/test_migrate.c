@@ -98,6 +98,39 @@ isolate_takes_pages_off_the_lru(void **state)
 	assert_owned(w, 1, 0, pfn);
 }
 
+/* U4: a batched page is not isolated, although the pin check read the count of the frame's earlier
+ * use: draining the batch would link it on its LRU list while the isolation's list has it. */
+static void
+isolate_refuses_batched_pages(void **state)
+{
+	struct world *w = *state;
+	struct gw_machine *m = w->f->m;
+	gw_pfn_t pfn = own_lru_page(w, 1, GW_LRU_ACTIVE_FILE);
+
+	assert_false(gw_ref_put(&gw_page(m, pfn)->refcount)); /* as if the batch had none */
+	assert_int_equal(gw_isolate_page(m, pfn, GW_MIGRATE_SYNC, &w->list), -EBUSY);
+	gw_get_page(m, pfn);
+	fixture_check(w->f);
+	gw_lru_add_drain(m);
+	isolate(w, pfn);
+}
+
+/* U4: nor one that nobody but the batch holds any more. */
+static void
+isolate_refuses_freed_batched_pages(void **state)
+{
+	struct world *w = *state;
+	struct gw_machine *m = w->f->m;
+	gw_pfn_t pfn = fixture_alloc(w->f, 0);
+
+	gw_lru_add(m, pfn, GW_LRU_INACTIVE_ANON);
+	gw_page_set_movable(m, pfn, &plain_ops, 0);
+	gw_put_page(m, pfn);
+	assert_int_equal(gw_isolate_page(m, pfn, GW_MIGRATE_SYNC, &w->list), -EBUSY);
+	gw_lru_add_drain(m);
+	assert_true(is_free(w, pfn));
+}
+
 /* Unevictable pages are isolated only where compact_unevictable_allowed (FACTS 2.1). */
 static void
 isolate_respects_unevictable(void **state)
@@ -359,6 +392,8 @@ main(void)
 		T(isolate_refuses_what_is_no_movable_page),
 		T(isolate_refuses_busy_pages),
 		T(isolate_takes_pages_off_the_lru),
+		T(isolate_refuses_batched_pages),
+		T(isolate_refuses_freed_batched_pages),
 		T(isolate_respects_unevictable),
 		T(success_moves_everything),
 		T(success_moves_lru_place_and_dirt),

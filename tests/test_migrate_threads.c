@@ -363,6 +363,107 @@ exactly_one_isolates(void **state)
 	assert_int_equal(fixture_free_frames(w->f), FRAMES);
 }
 
+/* ---- pieces ---- */
+
+#define LARGE  4 /* order */
+#define SPLITS 3000
+
+struct large {
+	struct world *w;
+	gw_pfn_t pfn;
+	gw_atomic_u32 round; /* odd: a page stands there, isolated */
+	pthread_t thread;
+};
+
+static int
+allow_split(struct gw_machine *m, gw_pfn_t page, unsigned order)
+{
+	(void)m;
+	(void)page;
+	(void)order;
+	return 0;
+}
+
+static int
+refuse_to_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
+{
+	(void)m;
+	(void)dst;
+	(void)src;
+	(void)mode;
+	return -EBUSY;
+}
+
+static const struct gw_movable_ops split_ops = {.migrate = refuse_to_move, .split = allow_split};
+
+static int
+no_large_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+{
+	return order ? -ENOMEM : get_new_page(ctx, m, src, order, dst);
+}
+
+static void
+wait_for_round(struct large *l, uint32_t round)
+{
+	while (gw_u32_load_acquire(&l->round) != round)
+		gw_relax();
+}
+
+/* The owner: as soon as the page is in pieces, gives them up by the book, the last one first. */
+static void *
+give_pieces_up(void *arg)
+{
+	struct large *l = arg;
+	struct gw_machine *m = l->w->f->m;
+	struct gw_task task;
+
+	if (gw_task_attach(&task, m, 1))
+		abort();
+	for (uint32_t round = 1; round < 2 * SPLITS; round += 2) {
+		wait_for_round(l, round);
+		while (gw_flags_order(gw_page_flags(gw_page(m, l->pfn))) == LARGE)
+			gw_relax();
+		gw_page_lock(m, l->pfn); /* when its lock is free the split is over */
+		gw_page_unlock(m, l->pfn);
+		for (gw_pfn_t i = 1u << LARGE; i-- > 0;) {
+			gw_page_lock(m, l->pfn + i);
+			gw_page_set_movable(m, l->pfn + i, NULL, 0);
+			gw_page_unlock(m, l->pfn + i);
+			gw_put_page(m, l->pfn + i);
+		}
+		gw_u32_store_release(&l->round, round + 1);
+	}
+	gw_task_detach(&task);
+	return NULL;
+}
+
+/* A piece of a page that was split is isolated, with a reference for that, before anybody can give
+ * it up: it dies with the last of both (A1, B10). */
+static void
+pieces_may_be_given_up_at_once(void **state)
+{
+	const struct gw_migrate_target small = {.get_new_page = no_large_page};
+	struct world *w = *state;
+	struct gw_machine *m = w->f->m;
+	struct large l = {.w = w};
+
+	assert_int_equal(pthread_create(&l.thread, NULL, give_pieces_up, &l), 0);
+	for (uint32_t round = 1; round < 2 * SPLITS; round += 2) {
+		struct gw_page_list list;
+
+		l.pfn = fixture_alloc(w->f, LARGE);
+		gw_page_set_movable(m, l.pfn, &split_ops, 0);
+		gw_page_list_init(&list);
+		assert_int_equal(gw_isolate_page(m, l.pfn, GW_MIGRATE_ASYNC, &list), 0);
+		gw_u32_store_release(&l.round, round);
+		if (gw_migrate_pages(m, &list, &small, GW_MIGRATE_ASYNC, GW_MR_COMPACTION, NULL))
+			gw_putback_movable_pages(m, &list);
+		wait_for_round(&l, round + 1);
+	}
+	assert_int_equal(pthread_join(l.thread, NULL), 0);
+	assert_int_equal(fixture_free_frames(w->f), FRAMES);
+}
+
 /* ---- blocking ---- */
 
 static void *
@@ -422,6 +523,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(nothing_is_lost),
 		T(exactly_one_isolates),
+		T(pieces_may_be_given_up_at_once),
 		T(sync_waits_for_the_page_lock),
 	};
 

@@ -568,7 +568,7 @@ step_mremap(struct model *w, unsigned space)
 {
 	unsigned first, n, n_new = 1 + draw(w, MOST_LEN), to;
 	bool mapped = draw_range(w, space, true, &first, &n);
-	struct model_page old[MOST_LEN];
+	struct model_page old[MOST_LEN] = {0};
 	gw_vaddr_t at;
 	int err;
 

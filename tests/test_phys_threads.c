@@ -81,7 +81,7 @@ worker_isolate(struct worker *w, uint64_t r)
 	struct gw_machine *m = w->shared->f->m;
 	gw_pfn_t pfn = (gw_pfn_t)(r % FRAMES);
 
-	if (gw_page_zone(m, pfn) && gw_lru_isolate(m, pfn) == 0) {
+	if (gw_page_zone(m, pfn) && gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH) == 0) {
 		w->isolations++;
 		gw_lru_putback(m, pfn);
 		gw_put_page(m, pfn);

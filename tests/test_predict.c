@@ -86,19 +86,26 @@ read_available(const char *name)
 }
 
 static void
-plan_recording(const char *name, gw_pfn_t stop_at, struct gw_plan *plan)
+load(const char *name, struct gw_snapshot *snap)
 {
-	struct gw_plan_request request;
-	struct gw_snapshot snap;
 	struct gw_error err;
 	char path[128];
 
 	snprintf(path, sizeof(path), "data/%s.before.tar.zst", name);
-	assert_int_equal(gw_snapshot_load(path, &snap, &err), 0);
+	assert_int_equal(gw_snapshot_load(path, snap, &err), 0);
+}
+
+/* What a run up to stop_at, or until it has `count` huge pages, would give; 0: neither. */
+static void
+make_plan(struct gw_snapshot *snap, gw_pfn_t stop_at, uint64_t count, struct gw_plan *plan)
+{
+	struct gw_plan_request request;
+	struct gw_error err;
+
 	gw_plan_request_init(&request);
 	request.stop_at = stop_at;
-	assert_int_equal(gw_plan_make(&snap, &request, plan, &err), 0);
-	gw_snapshot_free(&snap);
+	request.count = count;
+	assert_int_equal(gw_plan_make(snap, &request, plan, &err), 0);
 }
 
 static double
@@ -115,13 +122,16 @@ plans_say_what_the_kernel_did(void **state)
 	for (size_t i = 0; i < sizeof(recordings) / sizeof(recordings[0]); i++) {
 		const struct recording *r = &recordings[i];
 		struct outcome real = {0};
+		struct gw_snapshot snap;
 		struct gw_plan plan;
 		const struct gw_plan_zone *total = &plan.total;
 		double blocks, pages;
 
 		read_kernel_file(r->name, &real);
 		real.available = read_available(r->name);
-		plan_recording(r->name, real.stop_at, &plan);
+		load(r->name, &snap);
+		make_plan(&snap, real.stop_at, 0, &plan);
+		gw_snapshot_free(&snap);
 		blocks = percent(total->available_after, real.available);
 		pages = percent(total->pages_migrated, real.migrated);
 		print_message("# %-14s blocks %5llu (held %5llu) real %5llu %+5.1f %%, pages %6llu "
@@ -147,16 +157,40 @@ a_full_run_gives_no_less(void **state)
 {
 	struct outcome real = {0};
 	struct gw_plan stopped, full;
+	struct gw_snapshot snap;
 
 	(void)state;
 	read_kernel_file("anon-settled", &real);
-	plan_recording("anon-settled", real.stop_at, &stopped);
-	plan_recording("anon-settled", 0, &full);
+	load("anon-settled", &snap);
+	make_plan(&snap, real.stop_at, 0, &stopped);
+	make_plan(&snap, 0, 0, &full);
+	gw_snapshot_free(&snap);
 	assert_true(full.total.available_after > stopped.total.available_after);
 	assert_int_equal(full.total.result, GW_COMPACT_COMPLETE);
 	assert_int_equal(stopped.total.result, GW_COMPACT_CONTENDED);
 	gw_plan_free(&stopped);
 	gw_plan_free(&full);
+}
+
+/*
+ * As many blocks as a full run gives can be had: the answer to that count is yes, also on `thp`,
+ * where the run that is after a count falls short of it.
+ */
+static void
+a_count_that_a_full_run_gives_can_be_had(void **state)
+{
+	struct gw_plan full, counted;
+	struct gw_snapshot snap;
+
+	(void)state;
+	load("thp", &snap);
+	make_plan(&snap, 0, 0, &full);
+	make_plan(&snap, 0, full.total.available_after, &counted);
+	assert_true(counted.enough);
+	assert_int_equal(counted.total.available_after, full.total.available_after);
+	gw_plan_free(&full);
+	gw_plan_free(&counted);
+	gw_snapshot_free(&snap);
 }
 
 int
@@ -165,6 +199,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plans_say_what_the_kernel_did),
 		cmocka_unit_test(a_full_run_gives_no_less),
+		cmocka_unit_test(a_count_that_a_full_run_gives_can_be_had),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

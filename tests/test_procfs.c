@@ -223,6 +223,8 @@ zoneinfo_bad(void **state)
 	zones_bad("spanned  20000", "spanned", "no number after spanned");
 	zones_bad("spanned  20000", "spammed  20000", "lacks");
 	zones_bad("start_pfn:           1\n", "\n", "lacks");
+	zones_bad("        low      200", "        low      99", "watermarks that descend");
+	zones_bad("        high     300", "        high     0", "watermarks that descend");
 	zones_bad("present  19000", "present  21000", "more present than spanned");
 	zones_bad("managed  18000", "managed  19001", "more managed than present");
 	zones_bad("free     5000", "free     20001", "more free");
@@ -274,8 +276,8 @@ buddyinfo_rows(void **state)
 	assert_int_equal(snap.zones[1].free_blocks[10], 4);
 
 	snap.zones[0].has_free_blocks = snap.zones[1].has_free_blocks = false;
-	parse_ok(gw_parse_buddyinfo, "Node 0, zone DMA 5\nNode 7, zone Strange 6\n");
-	assert_int_equal(snap.n_orders, 1);
+	parse_ok(gw_parse_buddyinfo, "Node 0, zone DMA 5 0\nNode 7, zone Strange 6 0\n");
+	assert_int_equal(snap.n_orders, 2);
 	assert_int_equal(snap.zones[0].free_blocks[0], 5);
 	assert_false(snap.zones[1].has_free_blocks);
 
@@ -306,9 +308,10 @@ buddyinfo_bad(void **state)
 	buddy_bad("Node 0, zone DMA 1 two 3\n", "not a number in order 1");
 	buddy_bad("Node 0, zone DMA 1 99999999999999999999\n", "too large in order 1");
 	buddy_bad("Node 0, zone DMA 0 2048\n", "more free blocks of order 1");
-	buddy_bad("Node 0, zone DMA 18446744073709551615\n", "more free blocks of order 0");
-	buddy_bad("Node 0, zone DMA\n", "no orders");
-	buddy_bad("Node 0, zone DMA 1\nNode 0, zone DMA 1\n", "twice");
+	buddy_bad("Node 0, zone DMA 18446744073709551615 0\n", "more free blocks of order 0");
+	buddy_bad("Node 0, zone DMA\n", "fewer than 2 orders");
+	buddy_bad("Node 0, zone DMA 1\n", "fewer than 2 orders");
+	buddy_bad("Node 0, zone DMA 1 0\nNode 0, zone DMA 1 0\n", "twice");
 	buddy_bad("Zone DMA 1\n", "not a zone's row");
 	buddy_bad("", "no zone");
 	buddy_bad("\n\n", "no zone");
@@ -381,7 +384,8 @@ static void
 pagetypeinfo_bad(void **state)
 {
 	(void)state;
-	pagetypes_bad("order: 3", "order: 99", "page block order is not a number below 4");
+	pagetypes_bad("order: 3", "order: 99", "page block order is not a number from 1 to 3");
+	pagetypes_bad("order: 3", "order: 0", "page block order is not a number from 1 to 3");
 	pagetypes_bad("order: 3", "order: -3", "page block order");
 	pagetypes_bad("4 \n", "4 5\n", "5 orders, not 4");
 	pagetypes_bad("      4 \n", "\n", "3 orders, not 4");

@@ -116,7 +116,7 @@ render(const struct sample *s, enum output what, unsigned width, bool colour)
 		gw_report_plan(&r, &s->snap, &s->plan);
 		break;
 	case PLAN_JSON:
-		err = gw_json_plan(out, &s->snap, &s->plan);
+		err = gw_json_plan(out, &s->snap, &s->plan, false);
 		break;
 	case PLAN_HTML:
 		err = gw_html_plan(out, &s->snap, &s->plan);

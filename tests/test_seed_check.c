@@ -256,6 +256,25 @@ test_frame_info(void **state)
 	fixture_destroy(f);
 }
 
+/* A frame that is changing hands, a tail by its flags and something else by its index already: the
+ * reader, who holds no reference, stays on the map. */
+static void
+test_frame_info_torn(void **state)
+{
+	static const uint32_t indexes[] = {18, 1u << (PB + 1), 1u << 20, UINT32_MAX};
+	struct fixture *f = seeded();
+	struct gw_frame_info info;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
+		gw_frame_set_index(gw_page(f->m, 17), indexes[i]);
+		assert_int_equal(gw_frame_info(f->m, 17, &info), 0);
+		assert_int_equal(info.head, 17);
+	}
+	gw_frame_set_index(gw_page(f->m, 17), 1);
+	fixture_destroy(f);
+}
+
 /* A range outside one zone, misaligned, or seeded already: -EINVAL and nothing changed. */
 static void
 test_seed_errors(void **state)
@@ -351,8 +370,8 @@ expect_finding(struct fixture *f, const char *letter)
 /* Change a plain or atomic field, expect the finding, change it back. */
 #define PLANT(f, field, value, letter)                                                             \
 	do {                                                                                       \
-		__typeof__(field) saved_ = (field);                                                \
-		(field) = (__typeof__(field))(value);                                              \
+		__typeof__(((void)0, (field))) saved_ = (field); /* a value: not atomic */         \
+		(field) = (__typeof__(saved_))(value);                                             \
 		expect_finding((f), (letter));                                                     \
 		(field) = saved_;                                                                  \
 		fixture_check(f);                                                                  \
@@ -413,8 +432,8 @@ test_check_frames(void **state)
 	plant_references(f, 40, 1, "F2");
 	plant_references(f, 5, 1, "F2");
 	plant_references(f, 17, 1, "I7");
-	PLANT(f, gw_page(f->m, 17)->index, 2, "F3");
-	PLANT(f, gw_page(f->m, 40)->index, GW_MT_UNMOVABLE, "F1");
+	PLANT(f, gw_page(f->m, 17)->index.v, 2, "F3");
+	PLANT(f, gw_page(f->m, 40)->index.v, GW_MT_UNMOVABLE, "F1");
 	fixture_destroy(f);
 }
 
@@ -503,6 +522,30 @@ test_check_pcp_and_lru(void **state)
 	fixture_destroy(f);
 }
 
+/* U4: the pages in LRU batches. */
+static void
+test_check_batches(void **state)
+{
+	struct fixture *f = seeded();
+	struct gw_lru_batch *batch = &f->m->lru_batches[0];
+	uint32_t flags;
+
+	(void)state;
+	f->m->config.lru_batch = 4;
+	gw_lru_add(f->m, 8, GW_LRU_ACTIVE_ANON);
+	fixture_check(f);
+	flags = gw_page_flags(gw_page(f->m, 8));
+	plant_flags(f, 8, flags & ~GW_PG_LRU_BATCHED, "U1");
+	plant_flags(f, 8, flags | GW_PG_LRU, "U1");
+	plant_flags(f, 9, gw_page_flags(gw_page(f->m, 9)) | GW_PG_LRU_BATCHED, "F1");
+	PLANT(f, batch->n, 0, "F1"); /* forgotten */
+	PLANT(f, batch->n, 5, "U4");
+	PLANT(f, batch->pages[0], 1u << 30, "U4");
+	batch->pages[1] = 8;
+	PLANT(f, batch->n, 2, "F1"); /* twice */
+	fixture_destroy(f);
+}
+
 /* Without memory for its own bitmap the check does not say that all is well. */
 static void
 test_check_without_memory(void **state)
@@ -523,12 +566,14 @@ main(void)
 		cmocka_unit_test(test_create_survives_each_failed_alloc),
 		cmocka_unit_test(test_attach),
 		cmocka_unit_test(test_frame_info),
+		cmocka_unit_test(test_frame_info_torn),
 		cmocka_unit_test(test_seed_errors),
 		cmocka_unit_test(test_shared_pageblocks),
 		cmocka_unit_test(test_check_frames),
 		cmocka_unit_test(test_check_zone),
 		cmocka_unit_test(test_check_foreign_frame),
 		cmocka_unit_test(test_check_pcp_and_lru),
+		cmocka_unit_test(test_check_batches),
 		cmocka_unit_test(test_check_without_memory),
 	};
 

@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "engine/compact/compact_internal.h"
+#include "engine/phys/probe.h"
 
 static const char *const result_names[] = {
 	[GW_COMPACT_NOT_SUITABLE_ZONE] = "not_suitable_zone",
@@ -399,6 +400,8 @@ run_scanners(struct gw_compact_run *run)
 		return result;
 	refresh_hints(run);
 	start_positions(run);
+	GW_PROBE5(mm_compaction_begin, run->zone->start, run->migrate_pfn, run->free_pfn,
+		run->zone->end, run->request->mode);
 	gw_lru_add_drain(run->m); /* this CPU's only: other CPUs' would have to be asked (R13) */
 	while ((result = finished(run)) == GW_COMPACT_CONTINUE) {
 		if (!step(run, &moved_from)) {
@@ -435,6 +438,8 @@ gw_compact_zone(struct gw_machine *m, unsigned zone, const struct gw_compact_req
 	gw_count(m, GW_VM_COMPACT_MIGRATE_SCANNED, run.stats.migrate_scanned);
 	gw_count(m, GW_VM_COMPACT_FREE_SCANNED, run.stats.free_scanned);
 	gw_count(m, GW_VM_COMPACT_ISOLATED, run.stats.isolated);
+	GW_PROBE6(mm_compaction_end, run.zone->start, run.migrate_pfn, run.free_pfn, run.zone->end,
+		request->mode, result);
 	run.stats.result = result;
 	run.stats.migrate_pfn = run.migrate_pfn;
 	run.stats.free_pfn = run.free_pfn;

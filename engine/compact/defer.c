@@ -8,6 +8,7 @@
  * off.
  */
 #include "engine/compact/compact_internal.h"
+#include "engine/phys/probe.h"
 
 bool
 gw_compact_deferred(struct gw_machine *m, unsigned zone, unsigned order)
@@ -38,6 +39,8 @@ gw_compact_defer(struct gw_machine *m, unsigned zone, unsigned order)
 		state->defer_shift++;
 	if ((int)order < state->order_failed)
 		state->order_failed = (int)order;
+	GW_PROBE4(mm_compaction_defer_compaction, zone, order, state->defer_shift,
+		state->order_failed);
 	gw_spin_unlock(&m->zones[zone].lock);
 }
 
@@ -53,6 +56,7 @@ gw_compact_defer_reset(struct gw_machine *m, unsigned zone, unsigned order, bool
 	}
 	if ((int)order >= state->order_failed)
 		state->order_failed = (int)order + 1;
+	GW_PROBE3(mm_compaction_defer_reset, zone, order, success);
 	gw_spin_unlock(&m->zones[zone].lock);
 }
 

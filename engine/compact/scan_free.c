@@ -11,6 +11,7 @@
  * (D11, R11); the lock is dropped every GW_CLUSTER_MAX frames.
  */
 #include "engine/compact/compact_internal.h"
+#include "engine/phys/probe.h"
 
 bool
 gw_is_target_type(const struct gw_machine *m, gw_pfn_t pfn)
@@ -95,6 +96,7 @@ hold_from_block(struct gw_compact_run *run, gw_pfn_t *pos, gw_pfn_t end, unsigne
 	}
 	if (locked)
 		gw_spin_unlock(&run->zone->lock);
+	GW_PROBE3(mm_compaction_isolate_freepages, *pos, pfn < end ? pfn : end, taken);
 	*pos = pfn < end ? pfn : end;
 	return taken;
 }

@@ -12,6 +12,7 @@
  * drop what they took of an aligned block of the wanted order at its first page that cannot move.
  */
 #include "engine/compact/compact_internal.h"
+#include "engine/phys/probe.h"
 
 static bool
 too_many_isolated(const struct gw_compact_run *run)
@@ -218,6 +219,8 @@ scan_block(struct gw_compact_run *run, gw_pfn_t end)
 	/* Frames that no allocator ever had are holes: nobody scans them. */
 	if (scan.scanned != scan.reserved)
 		run->stats.migrate_scanned += scan.scanned;
+	GW_PROBE4(mm_compaction_isolate_migratepages, run->migrate_pfn, scan.pfn, scan.scanned,
+		scan.taken);
 	run->migrate_pfn = scan.pfn;
 	run->n_wanted = scan.taken;
 	if (scan.pfn == start + gw_pageblock_frames(run->m) &&

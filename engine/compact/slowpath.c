@@ -13,8 +13,7 @@
 
 #include "engine/compact/compact_internal.h"
 
-#define RETRIES_MAX	   16
-#define RETRIES_MAX_COSTLY (RETRIES_MAX / 4)
+#define RETRIES_MAX 16
 
 /* In rising order of what a run may cost. */
 enum priority { PRIO_ASYNC, PRIO_SYNC_LIGHT, PRIO_SYNC_FULL };
@@ -27,14 +26,6 @@ struct slow_alloc {
 	unsigned retries;
 	enum gw_compact_result result; /* of the last direct compaction */
 };
-
-static enum gw_migratetype
-gfp_migratetype(gw_gfp_t gfp)
-{
-	if (gfp & GW_GFP_MOVABLE)
-		return GW_MT_MOVABLE;
-	return gfp & GW_GFP_RECLAIMABLE ? GW_MT_RECLAIMABLE : GW_MT_UNMOVABLE;
-}
 
 static int
 try_free(const struct slow_alloc *a, gw_pfn_t *out)
@@ -49,7 +40,7 @@ compact_one_zone(const struct slow_alloc *a, unsigned zone)
 	const struct gw_compact_request request = {
 		.order = (int)a->order,
 		.mode = a->priority == PRIO_ASYNC ? GW_MIGRATE_ASYNC : GW_MIGRATE_SYNC_LIGHT,
-		.migratetype = gfp_migratetype(a->gfp),
+		.migratetype = gw_gfp_migratetype(a->gfp),
 		.direct = true,
 		.whole_zone = full,
 		.ignore_skip = full,

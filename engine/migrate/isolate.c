@@ -26,7 +26,7 @@ check_page(const struct gw_machine *m, gw_pfn_t pfn)
 
 	if (gw_flags_type(flags) != GW_PAGE_USED || !gw_owner_can_move(m, pfn))
 		return -EINVAL;
-	if (flags & GW_PG_ISOLATED)
+	if (flags & (GW_PG_ISOLATED | GW_PG_LRU_BATCHED))
 		return -EBUSY;
 	if (flags & GW_PG_UNEVICTABLE && !m->config.compact_unevictable_allowed)
 		return -EBUSY;
@@ -45,7 +45,7 @@ isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
 	if (!gw_owner_isolate(m, pfn, mode))
 		return -EBUSY;
 	if (gw_page_flags(page) & GW_PG_LRU) {
-		if (gw_lru_isolate(m, pfn)) {
+		if (gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH)) {
 			gw_owner_putback(m, pfn);
 			return -EBUSY;
 		}

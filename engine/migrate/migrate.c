@@ -46,6 +46,7 @@
 
 #include "engine/migrate/isolate.h"
 #include "engine/migrate/owner.h"
+#include "engine/phys/probe.h"
 
 #define PASSES	     10
 #define ASYNC_PASSES 3	 /* the first ones, in batches */
@@ -163,7 +164,7 @@ split_page(struct migration *mg, gw_pfn_t src, unsigned order)
 		return -EBUSY;
 	err = gw_owner_split(m, src, order);
 	if (!err)
-		gw_split_page(m, src, order);
+		gw_split_page(m, src, order, expected); /* as the head: isolated, too */
 	gw_ref_unfreeze(refs, expected);
 	return err;
 }
@@ -190,10 +191,8 @@ split_or_stop(struct migration *mg, gw_pfn_t src)
 	mg->stats.split++;
 	mg->huge_split += order >= m->config.pageblock_order;
 	gw_list_push_back(m, &mg->pieces, src);
-	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
-		gw_get_page(m, src + i); /* the isolation's */
+	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++)
 		gw_list_push_back(m, &mg->pieces, src + i);
-	}
 	return true;
 }
 
@@ -383,11 +382,11 @@ gw_migrate_pages(struct gw_machine *m, struct gw_page_list *list,
 	gw_page_list_init(&mg.pieces);
 	done = run_passes(&mg, list, mode, PASSES);
 	if (done && mg.pieces.n) {
-		gw_page_list_init(list);
 		gw_list_splice(m, list, &mg.pieces);
 		done = run_passes(&mg, list, GW_MIGRATE_ASYNC, 1);
 	}
 	count_failed(&mg);
+	GW_PROBE5(mm_migrate_pages, mg.stats.succeeded, mg.stats.failed, mg.stats.split, mode, reason);
 	publish_counts(&mg, stats);
 	gw_list_splice(m, list, &mg.failed);
 	gw_list_splice(m, list, &mg.pieces);

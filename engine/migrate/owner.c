@@ -43,20 +43,20 @@ gw_page_set_movable(
 {
 	gw_pfn_t head = gw_page_head(m, page);
 
-	gw_page(m, head)->index = index;
+	gw_frame_set_index(gw_page(m, head), index);
 	set_owner(m, head, ops);
 }
 
 uint32_t
 gw_page_index(const struct gw_machine *m, gw_pfn_t page)
 {
-	return gw_page(m, gw_page_head(m, page))->index;
+	return gw_frame_index(gw_page(m, gw_page_head(m, page)));
 }
 
 void
 gw_page_set_index(struct gw_machine *m, gw_pfn_t page, uint32_t index)
 {
-	gw_page(m, gw_page_head(m, page))->index = index;
+	gw_frame_set_index(gw_page(m, gw_page_head(m, page)), index);
 }
 
 bool
@@ -160,7 +160,7 @@ gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_
 	struct gw_page *from = gw_page(m, src);
 	int err = 0;
 
-	to->index = from->index;
+	gw_frame_set_index(to, gw_frame_index(from));
 	if (is_anon(m, src)) {
 		GW_BUG_ON(m, gw_page_mapped(m, src));
 		gw_migrate_copy(m, dst, src, gw_flags_order(gw_page_flags(from)));
@@ -168,7 +168,7 @@ gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_
 		err = move_by_callback(m, dst, src, mode);
 	}
 	if (err) {
-		to->index = 0;
+		gw_frame_set_index(to, 0);
 		return err;
 	}
 	if (gw_page_flags(from) & GW_PG_DIRTY)

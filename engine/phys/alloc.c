@@ -8,15 +8,16 @@
 #include <string.h>
 
 #include "engine/phys/buddy.h"
+#include "engine/phys/probe.h"
 
 uint64_t
 gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
 {
-	uint64_t mark = which == GW_WMARK_MIN	? zone->wmark_min
-			: which == GW_WMARK_LOW ? zone->wmark_low
-						: zone->wmark_high;
+	uint64_t boost = gw_u64_load_relaxed(&zone->wmark_boost);
 
-	return mark + gw_u64_load_relaxed(&zone->wmark_boost);
+	if (which == GW_WMARK_MIN)
+		return zone->wmark_min;
+	return boost + (which == GW_WMARK_LOW ? zone->wmark_low : zone->wmark_high);
 }
 
 static bool
@@ -60,10 +61,10 @@ gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 	if (order > 0)
 		flags |= GW_PG_COMPOUND;
 	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
-		page[i].index = i;
+		gw_frame_set_index(&page[i], i);
 		gw_u32_store_relaxed(&page[i].flags, gw_flags_make(GW_PAGE_TAIL, 0));
 	}
-	page->index = 0;
+	gw_frame_set_index(page, 0);
 	gw_u32_store_relaxed(&page->mapcount, 0);
 	gw_ptr_store_relaxed(&page->owner, NULL);
 	gw_u32_store_relaxed(&page->flags, flags);
@@ -81,7 +82,7 @@ gw_page_unmake(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 }
 
 void
-gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
+gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order, uint32_t refs)
 {
 	struct gw_page *head = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(head) & /* all but LOCKED, WAITERS and COMPOUND */
@@ -92,11 +93,11 @@ gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
 		struct gw_page *page = head + i;
 
-		page->index = head->index;
+		gw_frame_set_index(page, gw_frame_index(head));
 		gw_u32_store_relaxed(&page->mapcount, 0);
 		gw_ptr_store_relaxed(&page->owner, gw_ptr_load_relaxed(&head->owner));
 		gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_USED, 0) | flags);
-		gw_ref_add(&page->refcount, 1);
+		gw_ref_add(&page->refcount, refs);
 	}
 	gw_u32_and_relaxed(&head->flags, ~(GW_PG_ORDER_MASK | GW_PG_COMPOUND));
 }
@@ -135,14 +136,6 @@ unreserve_highatomic(struct gw_machine *m, const struct gw_node *node, unsigned 
 	return done;
 }
 
-static enum gw_migratetype
-gfp_type(gw_gfp_t gfp)
-{
-	if (gfp & GW_GFP_MOVABLE)
-		return GW_MT_MOVABLE;
-	return gfp & GW_GFP_RECLAIMABLE ? GW_MT_RECLAIMABLE : GW_MT_UNMOVABLE;
-}
-
 static gw_pfn_t
 walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones, gw_gfp_t gfp,
 	unsigned order, enum gw_wmark mark)
@@ -156,7 +149,7 @@ walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones
 		if (!(gfp & GW_GFP_NO_WATERMARKS) &&
 			!gw_zone_watermark_ok(zone, order, gw_zone_wmark(zone, mark), gfp, class))
 			continue;
-		pfn = take(zone, order, gfp_type(gfp), gfp);
+		pfn = take(zone, order, gw_gfp_migratetype(gfp), gfp);
 		if (pfn != GW_PFN_NONE)
 			return pfn;
 	}
@@ -187,10 +180,11 @@ gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, uns
 	pfn = walk_zonelist(m, node, n, gfp, order, mark);
 	/* Under pressure the reserve for high-order atomic requests is given up, block by block. */
 	while (pfn == GW_PFN_NONE && mark == GW_WMARK_MIN &&
-		unreserve_highatomic(m, node, n, gfp_type(gfp)))
+		unreserve_highatomic(m, node, n, gw_gfp_migratetype(gfp)))
 		pfn = walk_zonelist(m, node, n, gfp, order, mark);
 	if (pfn == GW_PFN_NONE)
 		return -ENOMEM;
+	GW_PROBE3(mm_page_alloc, pfn, order, gfp);
 	gw_prepare_page(m, pfn, order);
 	if (gfp & GW_GFP_ZERO)
 		clear_frames(m, pfn, (gw_pfn_t)1 << order);
@@ -222,6 +216,7 @@ free_page(struct gw_machine *m, gw_pfn_t pfn)
 	GW_CHECK_ON(m, flags & (GW_PG_LOCKED | GW_PG_LRU_HELD | GW_PG_ISOLATED));
 	if (flags & GW_PG_LRU)
 		gw_lru_release(m, pfn);
+	GW_PROBE2(mm_page_free, pfn, order);
 	gw_page_unmake(m, pfn, order);
 	gw_pcp_free(gw_page_zone(m, pfn), pfn, order);
 }

@@ -11,6 +11,7 @@
  * All functions: zone lock held.
  */
 #include "engine/phys/buddy.h"
+#include "engine/phys/probe.h"
 
 /* Whom a type falls back to, in order. */
 static const enum gw_migratetype fallbacks[GW_MT_PCPTYPES][2] = {
@@ -55,7 +56,7 @@ list_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw_migratet
 	struct gw_page *page = gw_page(m, pfn);
 	struct gw_free_area *area = &zone->free_area[order];
 
-	page->index = type;
+	gw_frame_set_index(page, type);
 	gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_BUDDY, order));
 	if (back)
 		gw_list_push_back(m, &area->lists[type], pfn);
@@ -79,7 +80,7 @@ gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn)
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(page);
 	unsigned order = gw_flags_order(flags);
-	enum gw_migratetype type = (enum gw_migratetype)page->index;
+	enum gw_migratetype type = (enum gw_migratetype)gw_frame_index(page);
 
 	GW_CHECK_ON(m, gw_flags_type(flags) != GW_PAGE_BUDDY);
 	gw_list_remove(m, &zone->free_area[order].lists[type], pfn);
@@ -275,8 +276,11 @@ take_by_claiming(struct gw_zone *zone, unsigned order, enum gw_migratetype type,
 				continue;
 			if (o < m->config.pageblock_order)
 				boost_watermark(zone);
-			if (claim_pageblock(zone, pfn, o, type))
-				return take_smallest(zone, order, type);
+			if (!claim_pageblock(zone, pfn, o, type))
+				continue;
+			GW_PROBE6(
+				mm_page_alloc_extfrag, pfn, order, o, type, fallbacks[type][i], 1);
+			return take_smallest(zone, order, type);
 		}
 	}
 	return GW_PFN_NONE;
@@ -292,6 +296,7 @@ take_by_stealing(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
 
 			if (pfn == GW_PFN_NONE)
 				continue;
+			GW_PROBE6(mm_page_alloc_extfrag, pfn, order, o, type, from, 0);
 			gw_buddy_remove(zone, pfn);
 			expand(zone, pfn, order, o);
 			return pfn;

@@ -7,7 +7,7 @@
  * second goes over the frames in order: each one must be accounted for by exactly one block
  * or page, on a list exactly if its state says so, and the sums must be the counters'.
  *
- * Checks F1 to F3 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, Q1, U1 to U3, L1, E1, I7. Not Z3: blocks
+ * Checks F1 to F3 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, Q1, U1 to U4, L1, E1, I7. Not Z3: blocks
  * may have been seeded apart.
  */
 #include <stdarg.h>
@@ -21,7 +21,7 @@ struct check {
 	void (*report)(void *ctx, const char *line);
 	void *ctx;
 	unsigned findings;
-	uint64_t *listed; /* one bit per frame: its head stands on a list that was walked */
+	uint64_t *listed; /* one bit per frame: its head stands on a list, or in a batch */
 	uint64_t isolated[GW_NODES_MAX][2]; /* frames isolated from anon and file lists */
 };
 
@@ -45,6 +45,8 @@ is_listed(const struct check *c, gw_pfn_t pfn)
 	return c->listed[pfn / 64] >> (pfn % 64) & 1;
 }
 
+#define ANY_NODE GW_NODES_MAX
+
 /* What every page on one list must look like. */
 struct list_claim {
 	const char *name;
@@ -52,8 +54,8 @@ struct list_claim {
 	int order;		    /* -1: any */
 	uint32_t flags, mask;	    /* flags & mask, of the frame's word */
 	uint32_t index;		    /* of free pages: their list's migratetype */
-	const struct gw_zone *zone; /* NULL: any zone of `node` */
-	unsigned node;
+	const struct gw_zone *zone; /* NULL: any */
+	unsigned node;		    /* or ANY_NODE */
 };
 
 static void
@@ -70,13 +72,23 @@ check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim *claim)
 			claim->order, gw_flags_order(flags));
 	if ((flags & claim->mask) != claim->flags)
 		found(c, "U1: frame %#x on %s has flags %#x", pfn, claim->name, flags);
-	if (claim->type != GW_PAGE_USED && page->index != claim->index)
-		found(c, "F1: frame %#x on %s says list %u", pfn, claim->name, page->index);
+	if (claim->type != GW_PAGE_USED && gw_frame_index(page) != claim->index)
+		found(c, "F1: frame %#x on %s says list %u", pfn, claim->name,
+			gw_frame_index(page));
 	if (claim->type == GW_PAGE_BUDDY && gw_pageblock_type(c->m, pfn) != claim->index)
 		found(c, "Z5: frame %#x is on a list of type %u in a pageblock of type %u", pfn,
 			claim->index, gw_pageblock_type(c->m, pfn));
-	if (!zone || (claim->zone ? zone != claim->zone : zone->node != claim->node))
+	if (!zone || (claim->zone && zone != claim->zone) ||
+		(claim->node != ANY_NODE && zone->node != claim->node))
 		found(c, "Z4: frame %#x on %s of another zone", pfn, claim->name);
+}
+
+static void
+note_listed(struct check *c, gw_pfn_t pfn, const char *where)
+{
+	if (is_listed(c, pfn))
+		found(c, "F1: frame %#x on %s is on another list too", pfn, where);
+	c->listed[pfn / 64] |= (uint64_t)1 << (pfn % 64);
 }
 
 /* Walk a list. Returns the frames its pages make up. */
@@ -94,9 +106,7 @@ walk_list(struct check *c, const struct gw_page_list *list, const struct list_cl
 		}
 		if (gw_page(c->m, pfn)->prev != prev)
 			found(c, "L1: %s is broken before frame %#x", claim->name, pfn);
-		if (is_listed(c, pfn))
-			found(c, "F1: frame %#x on %s is on another list too", pfn, claim->name);
-		c->listed[pfn / 64] |= (uint64_t)1 << (pfn % 64);
+		note_listed(c, pfn, claim->name);
 		check_listed(c, pfn, claim);
 		frames += (uint64_t)1 << gw_flags_order(gw_page_flags(gw_page(c->m, pfn)));
 		prev = pfn;
@@ -117,7 +127,7 @@ check_free_areas(struct check *c, struct gw_zone *zone)
 
 		for (unsigned t = 0; t < GW_MT_NR; t++) {
 			struct list_claim claim = {"a free list", GW_PAGE_BUDDY, (int)o, 0,
-				GW_PG_FLAGS_MASK, t, zone, 0};
+				GW_PG_FLAGS_MASK, t, zone, ANY_NODE};
 			uint64_t frames = walk_list(c, &zone->free_area[o].lists[t], &claim);
 
 			blocks += zone->free_area[o].lists[t].n;
@@ -156,7 +166,7 @@ check_pcps(struct check *c, struct gw_zone *zone)
 			struct list_claim claim = {"a per-CPU list", GW_PAGE_PCP,
 				row < GW_PCP_SMALL_ORDERS ? (int)row
 							  : (int)c->m->config.pageblock_order,
-				0, GW_PG_FLAGS_MASK, i % GW_MT_PCPTYPES, zone, 0};
+				0, GW_PG_FLAGS_MASK, i % GW_MT_PCPTYPES, zone, ANY_NODE};
 
 			frames += walk_list(c, &pcp->lists[i], &claim);
 		}
@@ -189,6 +199,33 @@ check_lrus(struct check *c, unsigned id)
 	}
 }
 
+static void
+check_batched(struct check *c, gw_pfn_t pfn)
+{
+	const struct list_claim claim = {"an LRU batch", GW_PAGE_USED, -1, GW_PG_LRU_BATCHED,
+		GW_PG_LRU | GW_PG_LRU_HELD | GW_PG_LRU_BATCHED, 0, NULL, ANY_NODE};
+
+	if (pfn >= c->m->n_frames) {
+		found(c, "U4: frame %#x in an LRU batch is off the map", pfn);
+		return;
+	}
+	note_listed(c, pfn, claim.name);
+	check_listed(c, pfn, &claim);
+}
+
+static void
+check_batches(struct check *c)
+{
+	for (unsigned cpu = 0; cpu < c->m->config.n_cpus; cpu++) {
+		const struct gw_lru_batch *batch = &c->m->lru_batches[cpu];
+
+		if (batch->n > c->m->config.lru_batch)
+			found(c, "U4: CPU %u has %u pages in its LRU batch", cpu, batch->n);
+		for (unsigned i = 0; i < batch->n && i < c->m->config.lru_batch; i++)
+			check_batched(c, batch->pages[i]);
+	}
+}
+
 /* The frames behind a head must be what the head says. */
 static void
 check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
@@ -199,7 +236,7 @@ check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
 		const struct gw_page *page = gw_page(c->m, pfn + i);
 
 		if (gw_page_flags(page) != gw_flags_make(used ? GW_PAGE_TAIL : GW_PAGE_FREE, 0) ||
-			(used && page->index != i))
+			(used && gw_frame_index(page) != i))
 			found(c, "F3: frame %#x inside the block of %#x has flags %#x", pfn + i,
 				pfn, gw_page_flags(page));
 		if (gw_ref_read(&page->refcount) != 0)
@@ -216,7 +253,7 @@ expects_list(uint32_t flags)
 	case GW_PAGE_PCP:
 		return true;
 	case GW_PAGE_USED:
-		return flags & GW_PG_LRU;
+		return flags & (GW_PG_LRU | GW_PG_LRU_BATCHED);
 	default:
 		return false;
 	}
@@ -322,6 +359,7 @@ gw_machine_check(struct gw_machine *m, void (*report)(void *ctx, const char *lin
 	}
 	for (unsigned n = 0; n < m->n_nodes; n++)
 		check_lrus(&c, n);
+	check_batches(&c);
 	for (unsigned z = 0; z < m->n_zones; z++)
 		check_frames(&c, &m->zones[z]);
 	for (unsigned n = 0; n < m->n_nodes; n++)

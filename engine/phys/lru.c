@@ -12,6 +12,8 @@
  *       UNEVICTABLE name; GW_PG_LRU_HELD exactly while it is isolated from it
  *   U2  lru_frames[l] == frames of the pages on list l
  *   U3  isolated_frames[f] == frames of the pages with LRU_HELD, off anon (0) and file lists (1)
+ *   U4  GW_PG_LRU_BATCHED is set exactly while the page stands in a batch; migration does not
+ * isolate it then, since the drain will link it whatever its references say by that time
  */
 #include "engine/phys/buddy.h"
 
@@ -99,6 +101,8 @@ batch_drain(struct gw_machine *m, struct gw_lru_batch *batch)
 			locked = node;
 		}
 		lru_link(m, node, pfn);
+		/* Not before it is on the list: whoever sees neither takes the page. */
+		gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_LRU_BATCHED);
 	}
 	if (locked)
 		gw_spin_unlock(&locked->lru_lock);
@@ -114,8 +118,9 @@ gw_lru_add(struct gw_machine *m, gw_pfn_t pfn, enum gw_lru lru)
 	struct gw_lru_batch *batch = &m->lru_batches[gw_current_cpu()];
 	struct gw_page *page = gw_page(m, pfn);
 
-	GW_CHECK_ON(m, gw_page_flags(page) & (GW_PG_LRU | GW_PG_LRU_HELD));
-	gw_u32_or_relaxed(&page->flags, lru_flags(lru));
+	GW_CHECK_ON(m, gw_page_flags(page) &
+			       (GW_PG_LRU | GW_PG_LRU_HELD | GW_PG_LRU_BATCHED | GW_PG_ISOLATED));
+	gw_u32_or_relaxed(&page->flags, lru_flags(lru) | GW_PG_LRU_BATCHED);
 	gw_ref_get(&page->refcount);
 	gw_spin_lock(&batch->lock);
 	batch->pages[batch->n++] = pfn;
@@ -165,15 +170,26 @@ gw_lru_count(const struct gw_machine *m, unsigned node, enum gw_lru lru)
 	return node < m->n_nodes ? gw_u64_load_relaxed(&m->nodes[node].lru_frames[lru]) : 0;
 }
 
+static bool
+isolates(enum gw_isolate_mode mode, uint32_t flags)
+{
+	return mode == GW_ISOLATE_BOTH ||
+	       (mode == GW_ISOLATE_ACTIVE) == ((flags & GW_PG_ACTIVE) != 0);
+}
+
 int
-gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn)
+gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode)
 {
 	struct gw_node *node = page_node(m, pfn);
 	struct gw_page *page = gw_page(m, pfn);
+	uint32_t flags;
 	int err = -EBUSY;
 
 	gw_spin_lock(&node->lru_lock);
-	if (gw_page_flags(page) & GW_PG_LRU && gw_ref_get_unless_zero(&page->refcount)) {
+	flags = gw_page_flags(page);
+	if (flags & GW_PG_LRU && !isolates(mode, flags)) {
+		err = -EINVAL;
+	} else if (flags & GW_PG_LRU && gw_ref_get_unless_zero(&page->refcount)) {
 		lru_unlink(m, node, pfn);
 		count_isolated(node, gw_u32_or_relaxed(&page->flags, GW_PG_LRU_HELD), true);
 		err = 0;

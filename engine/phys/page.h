@@ -10,22 +10,23 @@
  *   flags     31..28  27..24  23..0
  *             type    order   GW_PG_* bits
  *
- * By type, the other fields mean:
+ * By type, the other fields mean (types above TAIL do not exist):
  *
- *   type       refcount  next, prev         index             owner
- *   RESERVED   0         -                  -                 0          never given to the
- * allocator BUDDY      0         free-list links    migratetype list  0          head of a free
- * block FREE       0         -                  -                 0          inside a free block
- *   PCP        0         per-CPU links      migratetype list  0          head of a per-CPU free
- * block USED       >= 1      owner's, LRU or    owner's word      tagged     head of a page in use
- *                        isolated list
- *   TAIL       0         -                  frames to head    0          of a page in use (I7)
+ *   type      refcount  next, prev       index             owner   a frame
+ *   RESERVED  0         -                -                 0       never given to the allocator
+ *   BUDDY     0         free list        migratetype list  0       that heads a free block
+ *   FREE      0         -                -                 0       inside a free block
+ *   PCP       0         per-CPU list     migratetype list  0       that heads a per-CPU free block
+ *   USED      >= 1      owner's, LRU or  owner's word      tagged  that heads a page in use
+ *                       isolated list
+ *   TAIL      0         -                frames to head    0       inside a page in use (I7)
  *
  * mapcount counts page-table entries that map the page; 0: mapped nowhere.
  * owner's low two bits say what it points to (GW_OWNER_*).
  *
  * Invariants (gw_machine_check())
- *   F1  a frame is in exactly one of: buddy list, per-CPU list, LRU list, isolated list, off-list
+ *   F1  a frame is in exactly one of: buddy list, per-CPU list, LRU batch, LRU list, isolated list,
+ *       off-list
  *   F2  refcount is 0 exactly for free, reserved and tail frames, and briefly for frozen ones
  *   F3  order is that of the block a BUDDY, PCP or USED frame heads, 0 otherwise
  *
@@ -51,6 +52,7 @@
 #define GW_PG_WRITEBACK	  0x000100u
 #define GW_PG_COMPOUND	  0x000200u /* head of a page of order > 0 */
 #define GW_PG_LRU_HELD	  0x000400u /* isolated from the LRU list that the bits above name */
+#define GW_PG_LRU_BATCHED 0x000800u /* in a CPU's LRU-add batch */
 #define GW_PG_FLAGS_MASK  0xffffffu
 
 #define GW_PG_ORDER_SHIFT 24
@@ -75,7 +77,7 @@ struct gw_page {
 	gw_atomic_u32 flags;
 	gw_refcount refcount;
 	gw_atomic_u32 mapcount;
-	uint32_t index;
+	gw_atomic_u32 index; /* atomic: gw_frame_info() looks at any frame's */
 	gw_pfn_t next, prev;
 	gw_atomic_ptr owner;
 };
@@ -104,6 +106,18 @@ static inline uint32_t
 gw_page_flags(const struct gw_page *page)
 {
 	return gw_u32_load_relaxed(&page->flags);
+}
+
+static inline uint32_t
+gw_frame_index(const struct gw_page *page)
+{
+	return gw_u32_load_relaxed(&page->index);
+}
+
+static inline void
+gw_frame_set_index(struct gw_page *page, uint32_t index)
+{
+	gw_u32_store_relaxed(&page->index, index);
 }
 
 static inline void *

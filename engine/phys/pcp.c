@@ -11,6 +11,7 @@
  * Locks: pcp->lock, over zone->lock while refilling and draining.
  */
 #include "engine/phys/buddy.h"
+#include "engine/phys/probe.h"
 
 static unsigned
 list_index(unsigned order, enum gw_migratetype type)
@@ -34,7 +35,7 @@ gw_pcp_insert(struct gw_zone *zone, struct gw_pcp *pcp, gw_pfn_t pfn, unsigned o
 {
 	struct gw_page *page = gw_page(zone->machine, pfn);
 
-	page->index = type;
+	gw_frame_set_index(page, type);
 	gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_PCP, order));
 	gw_list_push_front(zone->machine, &pcp->lists[list_index(order, type)], pfn);
 	pcp->n_frames += 1u << order;
@@ -65,8 +66,11 @@ drain(struct gw_zone *zone, struct gw_pcp *pcp, uint32_t frames)
 	for (unsigned i = 0; pcp->n_frames > left; i = (i + 1) % GW_PCP_LISTS) {
 		gw_pfn_t pfn = pcp_remove(zone, pcp, i, true);
 
-		if (pfn != GW_PFN_NONE)
-			gw_buddy_free(zone, pfn, list_order(zone->machine, i));
+		if (pfn == GW_PFN_NONE)
+			continue;
+		GW_PROBE3(
+			mm_page_pcpu_drain, pfn, list_order(zone->machine, i), i % GW_MT_PCPTYPES);
+		gw_buddy_free(zone, pfn, list_order(zone->machine, i));
 	}
 	gw_spin_unlock(&zone->lock);
 }
@@ -89,7 +93,7 @@ refill(struct gw_zone *zone, struct gw_pcp *pcp, unsigned order, enum gw_migrate
 		if (pfn == GW_PFN_NONE)
 			break;
 		page = gw_page(m, pfn);
-		page->index = type;
+		gw_frame_set_index(page, type);
 		gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_PCP, order));
 		gw_list_push_back(m, &pcp->lists[i], pfn);
 		pcp->n_frames += 1u << order;

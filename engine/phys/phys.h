@@ -141,7 +141,8 @@ gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	const struct gw_page *page = gw_page(m, pfn);
 
-	return gw_flags_type(gw_page_flags(page)) == GW_PAGE_TAIL ? pfn - page->index : pfn;
+	return gw_flags_type(gw_page_flags(page)) == GW_PAGE_TAIL ? pfn - gw_frame_index(page)
+								  : pfn;
 }
 
 /* The zone that holds pfn, NULL in a gap. */
@@ -233,7 +234,11 @@ void gw_pageblock_retype(struct gw_zone *zone, gw_pfn_t pfn, enum gw_migratetype
 
 enum gw_wmark { GW_WMARK_MIN, GW_WMARK_LOW, GW_WMARK_HIGH };
 
-/* A watermark with its boost, in frames. Zone lock not needed. */
+/*
+ * A watermark in frames; low and high with the boost. On Linux min has it too until kswapd has
+ * reclaimed; here nobody reclaims, and it would keep memory from requests for ever. Zone lock not
+ * needed.
+ */
 uint64_t gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which);
 /* Would `mark` frames still be free after taking 2^order, and a block of that order be there?
  * order 0 .. max_order; class: index into lowmem_reserve. */
@@ -255,15 +260,16 @@ void gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
 void gw_free_block(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
 /*
  * Turn a compound page in use into single pages of the same owner, index and list flags. The head
- * keeps its references, lock and place; every other piece starts with one reference (the
- * owner's), unlocked, on no list, its ISOLATED and LRU marks as the head's. The caller holds the
- * page lock and knows that nobody else refers to a tail.
+ * keeps its references, lock and place; every other piece starts with `refs` references, unlocked,
+ * on no list, its ISOLATED and LRU marks as the head's. The caller holds the page lock and knows
+ * that nobody else refers to a tail. Anybody may use the pieces as soon as it returns.
  */
-void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
+void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order, uint32_t refs);
 
-/* Take a page off its LRU list: 0 with one reference more, -EBUSY if it is on none or being freed.
- * `isolated_frames` grows. Takes the LRU lock. */
-int gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn);
+/* Take a page off its LRU list: 0 with one reference more; -EBUSY if it is on none or being freed;
+ * -EINVAL if it is on one that `mode` leaves alone (D1). `isolated_frames` grows. Takes the LRU
+ * lock. */
+int gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode);
 /* Undo: onto the list it came from. The isolation's reference stays the caller's to drop. */
 void gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn);
 /* `winner` takes the LRU place that `from`, isolated, had; from's isolation ends (A2). References
@@ -279,6 +285,14 @@ gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)
 }
 
 /* ---- allocation without compaction ---- */
+
+static inline enum gw_migratetype
+gw_gfp_migratetype(gw_gfp_t gfp)
+{
+	if (gfp & GW_GFP_MOVABLE)
+		return GW_MT_MOVABLE;
+	return gfp & GW_GFP_RECLAIMABLE ? GW_MT_RECLAIMABLE : GW_MT_UNMOVABLE;
+}
 
 /*
  * One walk over node's zonelist: per-CPU lists, own lists, claiming and stealing (FACTS 2.2), in

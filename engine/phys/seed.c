@@ -142,7 +142,7 @@ gw_seed_movable(struct gw_machine *m, gw_pfn_t start, unsigned order,
 		return -EINVAL;
 	gw_prepare_page(m, start, order);
 	page = gw_page(m, start);
-	page->index = index;
+	gw_frame_set_index(page, index);
 	gw_ptr_store_relaxed(&page->owner, gw_movable_owner(ops));
 	if (lru != GW_LRU_NR)
 		gw_lru_seed(m, zone, start, lru);

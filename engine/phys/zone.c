@@ -67,6 +67,16 @@ free_block_of(const struct gw_machine *m, gw_pfn_t pfn, uint32_t *flags)
 	return pfn;
 }
 
+/* As gw_page_head(), for one who holds no reference: the two words that it reads may belong to two
+ * uses of the frame, and then lead anywhere. */
+static gw_pfn_t
+head_seen(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	gw_pfn_t back = pfn - gw_page_head(m, pfn);
+
+	return back <= pfn && back >> m->config.max_order == 0 ? pfn - back : pfn;
+}
+
 static enum gw_frame_state
 used_state(const struct gw_page *page, uint32_t flags)
 {
@@ -85,14 +95,14 @@ gw_frame_info(const struct gw_machine *m, gw_pfn_t pfn, struct gw_frame_info *ou
 
 	if (pfn >= m->n_frames)
 		return -EINVAL;
-	out->head = gw_page_head(m, pfn);
+	out->head = head_seen(m, pfn);
 	flags = gw_page_flags(gw_page(m, out->head));
 	if (gw_flags_type(flags) == GW_PAGE_FREE)
 		out->head = free_block_of(m, pfn, &flags);
 	page = gw_page(m, out->head);
 	out->order = gw_flags_order(flags);
 	out->refcount = gw_ref_read(&page->refcount);
-	out->index = page->index;
+	out->index = gw_frame_index(page);
 	out->migratetype = gw_pageblock_type(m, pfn);
 	switch (gw_flags_type(flags)) {
 	case GW_PAGE_BUDDY:

@@ -74,7 +74,7 @@ gw_unmap_for_migration(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *
 	struct unmap unmap = {.m = m};
 	struct gw_rmap_walk walk = {.visit = unmap_visit, .page = page, .ctx = &unmap};
 
-	gw_rmap_walk(m, anon_vma, gw_page(m, page)->index, &walk);
+	gw_rmap_walk(m, anon_vma, gw_frame_index(gw_page(m, page)), &walk);
 	if (!unmap.refused && !gw_page_mapped(m, page))
 		return unmap.n;
 	gw_remove_migration_entries(m, page, page, anon_vma);
@@ -119,7 +119,7 @@ gw_remove_migration_entries(
 	struct restore restore = {.m = m, .winner = winner};
 	struct gw_rmap_walk walk = {.visit = restore_visit, .page = old, .ctx = &restore};
 
-	gw_rmap_walk(m, anon_vma, gw_page(m, old)->index, &walk);
+	gw_rmap_walk(m, anon_vma, gw_frame_index(gw_page(m, old)), &walk);
 	return restore.n;
 }
 

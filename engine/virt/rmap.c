@@ -237,7 +237,7 @@ gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t pfn, struct gw_vma *vma, gw_vadd
 
 	GW_BUG_ON(m, !anon_vma);
 	GW_CHECK_ON(m, gw_vma_index(vma, addr) > UINT32_MAX);
-	page->index = (uint32_t)gw_vma_index(vma, addr);
+	gw_frame_set_index(page, (uint32_t)gw_vma_index(vma, addr));
 	gw_u32_store_relaxed(&page->mapcount, 1);
 	gw_ptr_store_release(&page->owner, (void *)((uintptr_t)anon_vma | GW_OWNER_ANON));
 }

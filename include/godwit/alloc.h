@@ -58,7 +58,7 @@ void gw_put_page(struct gw_machine *m, gw_pfn_t pfn);
 void gw_drain_pages(struct gw_machine *m);
 void gw_drain_all_pages(struct gw_machine *m);
 
-/* Which list of its node's LRU a page is on (D1 isolates by them). */
+/* Which list of its node's LRU a page is on. */
 enum gw_lru {
 	GW_LRU_INACTIVE_ANON,
 	GW_LRU_ACTIVE_ANON,
@@ -67,6 +67,9 @@ enum gw_lru {
 	GW_LRU_UNEVICTABLE,
 	GW_LRU_NR
 };
+
+/* From which of them an isolation takes pages (D1). Unevictable pages count as inactive. */
+enum gw_isolate_mode { GW_ISOLATE_INACTIVE = 0, GW_ISOLATE_ACTIVE = 1, GW_ISOLATE_BOTH = 2 };
 
 /*
  * Put a page that the caller holds a reference on to an LRU list, by way of this CPU's batch

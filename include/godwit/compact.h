@@ -51,8 +51,8 @@ struct gw_compact_request {
 	bool ignore_skip; /* scan pageblocks whose skip bit is set */
 	bool no_fs;	  /* GFP_NOFS: the larger isolation limit (R12) */
 	/*
-	 * End when the migration scanner has reached it, and put the batch that got there back: what is
-	 * left when the kernel gives up in the middle of a batch (FACTS 3.7). 0: no.
+	 * End when the migration scanner has reached it, and put the batch that got there back:
+	 * what is left when the kernel gives up in the middle of a batch (FACTS 3.7). 0: no.
 	 */
 	gw_pfn_t stop_at;
 	/* A large page had no target; return true to end the run CONTENDED there. May be NULL. */

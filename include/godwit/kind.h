@@ -48,18 +48,17 @@ enum gw_kind {
  */
 typedef uint16_t gw_frame_t;
 
-#define GW_FRAME_KIND		 0x001f
-#define GW_FRAME_HEAD		 0x0020 /* COMPOUND_HEAD */
-#define GW_FRAME_TAIL		 0x0040 /* COMPOUND_TAIL */
-#define GW_FRAME_LRU		 0x0080 /* on an LRU list */
-#define GW_FRAME_ACTIVE		 0x0100
-#define GW_FRAME_DIRTY		 0x0200
-#define GW_FRAME_WRITEBACK	 0x0400
-#define GW_FRAME_MAPPED		 0x0800 /* kpagecount is not 0; without that file, MMAP is set */
-#define GW_FRAME_SHARED		 0x1000 /* kpagecount is above 1 */
-#define GW_FRAME_PRIVATE	 0x2000 /* file: private data (buffers) hang on it */
-#define GW_FRAME_THP		 0x4000 /* a large folio that reverse mapping knows */
-#define GW_FRAME_KERNEL_EVIDENCE 0x8000 /* NOFLAG whose neighbours or counts say "kernel" */
+#define GW_FRAME_KIND	   0x001f
+#define GW_FRAME_HEAD	   0x0020 /* COMPOUND_HEAD */
+#define GW_FRAME_TAIL	   0x0040 /* COMPOUND_TAIL */
+#define GW_FRAME_LRU	   0x0080 /* on an LRU list */
+#define GW_FRAME_ACTIVE	   0x0100
+#define GW_FRAME_DIRTY	   0x0200
+#define GW_FRAME_WRITEBACK 0x0400
+#define GW_FRAME_MAPPED	   0x0800 /* kpagecount is not 0; without that file, MMAP is set */
+#define GW_FRAME_SHARED	   0x1000 /* kpagecount is above 1 */
+#define GW_FRAME_PRIVATE   0x2000 /* file: private data (buffers) hang on it */
+#define GW_FRAME_THP	   0x4000 /* a large folio that reverse mapping knows */
 
 static inline enum gw_kind
 gw_frame_kind(gw_frame_t f)

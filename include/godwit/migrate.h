@@ -41,10 +41,11 @@ enum gw_migrate_reason {
 struct gw_movable_ops {
 	/*
 	 * Take the page out of use by the owner's own lists; false: not now. From then
-	 * on the owner neither frees nor hands it out, until migrate or putback. May be NULL:
-	 * always. (An owner that must give an isolated page up all the same takes the page lock,
-	 * calls gw_page_set_movable() with NULL ops and drops its reference; no callback follows.
-	 * A1)
+	 * on the owner neither frees nor hands it out, until migrate or putback. An owner that has
+	 * let go of the page, or is about to, must say false. (An owner that must give an isolated
+	 * page up all the same takes the page lock, calls gw_page_set_movable() with NULL ops and
+	 * drops its reference; no callback follows. A1) May be NULL: always; such an owner cannot
+	 * know, so it gives every page up that way.
 	 */
 	bool (*isolate)(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode);
 	/*
@@ -68,7 +69,8 @@ struct gw_movable_ops {
 	/*
 	 * May this large page be split into single frames? 0, or a negative errno (-EBUSY: pinned,
 	 * dirty with private data ...). NULL: pages of this owner cannot be split. After 0 every
-	 * frame is a page of this owner with the same index. References are frozen as for migrate.
+	 * frame is a page of this owner with the same index, isolated, from the moment on that the
+	 * page lock is free again. References are frozen as for migrate.
 	 */
 	int (*split)(struct gw_machine *m, gw_pfn_t page, unsigned order);
 };
@@ -77,7 +79,8 @@ struct gw_movable_ops {
 struct gw_migrate_target {
 	/*
 	 * A page of `order` for `src`, the caller's reference on it passed on. 0; -ENOMEM: there is
-	 * none, split or end; another negative errno: this page stays, the others go on.
+	 * none, split or end; another negative errno: this page stays, the others go on. Called
+	 * with page locks held: it may not wait for another, nor allocate so that it compacts.
 	 */
 	int (*get_new_page)(
 		void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst);

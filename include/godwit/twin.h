@@ -28,23 +28,26 @@ struct gw_twin_notes {
 	uint64_t noflag;       /* frames in RAM without any flag */
 	uint64_t pcp_reported; /* zoneinfo count, all CPUs */
 	uint64_t pcp_placed;   /* taken to be on per-CPU lists */
-	uint64_t pcp_drained;	/* of these, drained while the host rests (gw_twin_options) */
+	uint64_t pcp_drained;  /* of these, drained while the host rests (gw_twin_options) */
 	uint64_t pcp_certain;  /* of these, in pageblocks without any sign of the kernel's own pages
 				*/
 	unsigned pcp_confidence;  /* percent: pcp_certain of pcp_placed; 100 if none reported */
-	uint64_t unmanaged; /* never given to the allocator, by zoneinfo; taken as reserved */
+	uint64_t unmanaged;	  /* never given to the allocator, by zoneinfo; taken as reserved */
 	uint64_t kernel_inferred; /* taken to be untyped kernel pages */
-	uint64_t torn_folios;	 /* folios: a head without its tails, or tails without their head */
-	uint64_t torn_blocks;	 /* free blocks, by the frames' flags, that buddyinfo does not confirm */
+	uint64_t torn_folios; /* folios: a head without its tails, or tails without their head */
+	uint64_t torn_blocks; /* free blocks, by the frames' flags, that buddyinfo does not confirm
+			       */
 	int64_t free_difference; /* BUDDY frames - zoneinfo's free: the snapshot's own skew */
 	uint64_t pageblocks_inferred[GW_MT_NR]; /* blocks */
 };
 
 struct gw_twin_options {
-	bool reclaim_clean; /* clean file pages that nobody maps count as free: "drop caches first" */
+	bool reclaim_clean; /* clean file pages that nobody maps count as free: "drop caches first"
+			     */
 	/*
 	 * Seconds between the snapshot and what is to happen. Per-CPU lists give back about
-	 * 32 batches a second each, down to their high_min (FACTS 3.7); gw_twin_rest() lets that pass.
+	 * 32 batches a second each, down to their high_min (FACTS 3.7); gw_twin_rest() lets that
+	 * pass.
 	 */
 	unsigned rest_seconds;
 };
@@ -77,13 +80,13 @@ struct gw_block_contents {
 
 /* The state of a pageblock for pictures and counts, from its contents. */
 enum gw_block_state {
-	GW_BLOCK_NONE,	  /* no memory */
-	GW_BLOCK_FREE,	  /* all free */
-	GW_BLOCK_SPARSE,  /* movable, below a third in use */
-	GW_BLOCK_HALF,	  /* movable, below two thirds */
-	GW_BLOCK_DENSE,	  /* movable, above */
-	GW_BLOCK_HUGE,	  /* one huge page (THP or hugetlb) */
-	GW_BLOCK_BLOCKED, /* holds frames that cannot move */
+	GW_BLOCK_NONE,	   /* no memory */
+	GW_BLOCK_FREE,	   /* all free */
+	GW_BLOCK_SPARSE,   /* movable, below a third in use */
+	GW_BLOCK_HALF,	   /* movable, below two thirds */
+	GW_BLOCK_DENSE,	   /* movable, above */
+	GW_BLOCK_HUGE,	   /* one huge page (THP or hugetlb) */
+	GW_BLOCK_BLOCKED,  /* holds frames that cannot move */
 	GW_BLOCK_RESERVED, /* nothing in it was ever given to the allocator */
 	GW_BLOCK_STATES
 };

@@ -8,7 +8,9 @@
  *       count is had
  *   N3  note what is available while per-CPU lists hold what was freed, then drain them
  *   N4  compare, attribute what did not become free, price it
- *   N5  if the answer is no: would dropping clean page cache first change it?
+ *   N5  if the count is not had: a run that is after blocks of a small order leaves alone what a
+ *       full run takes apart, so a full run may still give it
+ *   N6  if the answer is no: would dropping clean page cache first change it?
  *
  * A run of the kernel's own may end at a large folio that has no target and cannot be split (FACTS
  * 3.7). The planner splits it and goes on, and notes the place. What such an early end would
@@ -39,6 +41,7 @@ struct planning {
 	struct gw_twin *twin;
 	struct gw_machine *m;
 	unsigned zone;	      /* under way */
+	uint64_t count;	      /* of blocks at which the run ends; 0: it goes to the end */
 	uint8_t *free_before; /* per aligned region of the order wanted: all its frames are free */
 	gw_pfn_t n_regions;
 };
@@ -184,16 +187,16 @@ run_zone(struct planning *p, unsigned z)
 		.ctx = p,
 	};
 
-	if (want->planner == GW_PLANNER_EVACUATE || want->count)
+	if (want->planner == GW_PLANNER_EVACUATE || p->count)
 		request.order = (int)want->order;
-	if (want->count) {
+	if (p->count) {
 		uint64_t have = available(p->m, want->order);
 
-		if (have >= want->count) {
+		if (have >= p->count) {
 			zone->result = GW_COMPACT_SKIPPED;
 			return;
 		}
-		request.count = want->count - have + gw_zone_available(p->m, z, want->order);
+		request.count = p->count - have + gw_zone_available(p->m, z, want->order);
 	} else if (want->planner == GW_PLANNER_EVACUATE) {
 		request.count = UINT64_MAX;
 	}
@@ -335,7 +338,7 @@ run(struct planning *p)
 
 	gw_twin_rest(p->twin);
 	/* With a count, or evacuating, blocks are counted as they come free: nothing may hide. */
-	if (plan->request.count || plan->request.planner == GW_PLANNER_EVACUATE)
+	if (p->count || plan->request.planner == GW_PLANNER_EVACUATE)
 		gw_drain_all_pages(p->m);
 	for (unsigned z = 0; z < plan->n_zones; z++)
 		run_zone(p, z);
@@ -389,13 +392,13 @@ check_request(const struct gw_snapshot *snap, const struct gw_plan_request *r, s
 }
 
 static int
-make(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error *err)
+make(struct gw_snapshot *snap, uint64_t count, struct gw_plan *plan, struct gw_error *err)
 {
 	const struct gw_twin_options options = {
 		.reclaim_clean = plan->request.reclaim_clean,
 		.rest_seconds = plan->request.rest_seconds,
 	};
-	struct planning p = {.plan = plan};
+	struct planning p = {.plan = plan, .count = count};
 	uint64_t start = now();
 	int ret;
 
@@ -425,6 +428,27 @@ make(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error *err)
 	return 0;
 }
 
+/* N5: the plan asked for, or a full run's if that gives more. */
+static int
+make_best(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error *err)
+{
+	struct gw_plan full = {
+		.request = plan->request, .reclaimable_frames = plan->reclaimable_frames};
+	int ret = make(snap, plan->request.count, plan, err);
+
+	if (ret || plan->enough || plan->request.planner == GW_PLANNER_EVACUATE)
+		return ret;
+	ret = make(snap, 0, &full, err);
+	if (!ret && full.total.available_after > plan->total.available_after) {
+		struct gw_plan other = *plan;
+
+		*plan = full;
+		full = other;
+	}
+	gw_plan_free(&full);
+	return ret;
+}
+
 static uint64_t
 count_reclaimable(const struct gw_snapshot *snap)
 {
@@ -435,7 +459,7 @@ count_reclaimable(const struct gw_snapshot *snap)
 	return n;
 }
 
-/* N5: the same request on the same host with clean page cache dropped. */
+/* N6: the same request on the same host with clean page cache dropped. */
 static int
 try_dropping(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error *err)
 {
@@ -443,7 +467,7 @@ try_dropping(struct gw_snapshot *snap, struct gw_plan *plan, struct gw_error *er
 	int ret;
 
 	second.request.reclaim_clean = true;
-	ret = make(snap, &second, err);
+	ret = make_best(snap, &second, err);
 	if (!ret) {
 		plan->tried_clean = true;
 		plan->available_if_clean_dropped = second.total.available_after;
@@ -466,7 +490,7 @@ gw_plan_make(struct gw_snapshot *snap, const struct gw_plan_request *request, st
 	if (ret)
 		return ret;
 	plan.reclaimable_frames = count_reclaimable(snap);
-	ret = make(snap, &plan, err);
+	ret = make_best(snap, &plan, err);
 	if (!ret && !plan.enough && !request->reclaim_clean && plan.reclaimable_frames)
 		ret = try_dropping(snap, &plan, err);
 	if (ret) {
