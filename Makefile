@@ -39,7 +39,11 @@ bench: build
 
 install: build
 	@meson configure build -Dprefix='$(PREFIX)' -Dlibdir='$(LIBDIR)'
-	@meson install -C build
+	@mkdir -p build/logs
+	@meson install -C build >build/logs/install.log 2>&1 || \
+		{ grep -E '^[A-Za-z]*Error|ERROR' build/logs/install.log | head -n 1 >&2; \
+		echo 'Not installed; the whole log is in build/logs/install.log' >&2; exit 1; }
+	@echo 'Installed under $(DESTDIR)$(PREFIX)'
 	@test -n '$(DESTDIR)' || ldconfig 2>/dev/null || true
 
 check:

@@ -186,7 +186,8 @@ free_pieces(struct world *w, uint32_t index, gw_pfn_t n)
 	for (gw_pfn_t pfn = 0; pfn < FRAMES; pfn++) {
 		const struct gw_page *page = gw_page(w->f->m, pfn);
 
-		if (gw_flags_type(gw_page_flags(page)) != GW_PAGE_USED || gw_frame_index(page) != index)
+		if (gw_flags_type(gw_page_flags(page)) != GW_PAGE_USED ||
+			gw_frame_index(page) != index)
 			continue;
 		assert_int_equal(gw_flags_order(gw_page_flags(page)), 0);
 		assert_int_equal(refs(w, pfn), 1);

@@ -86,12 +86,21 @@ break_config(struct gw_machine_config *c, struct gw_zone_config *z, unsigned how
 				.name = "z", .start = 100 + i, .end = 101 + i};
 		c->n_zones = 9;
 		break;
+	case 21: /* sums of frames would not fit */
+		z[0].wmark_high = UINT64_MAX;
+		break;
+	case 22:
+		z[1].lowmem_reserve[7] = UINT64_C(1) << 32;
+		break;
+	case 23:
+		c->min_free_kbytes = UINT64_C(1) << 34;
+		break;
 	default:
 		fail();
 	}
 }
 
-#define N_BREAKS 21
+#define N_BREAKS 24
 
 /* A config that contradicts itself: -EINVAL and one line, whatever is wrong; nothing allocated. */
 static void
@@ -402,6 +411,17 @@ plant_references(struct fixture *f, gw_pfn_t pfn, uint32_t n, const char *letter
 }
 
 static void
+plant_owner(struct fixture *f, gw_pfn_t pfn, const char *letter)
+{
+	gw_atomic_ptr *owner = &gw_page(f->m, pfn)->owner;
+
+	gw_ptr_store_relaxed(owner, gw_movable_owner(&movable_ops));
+	expect_finding(f, letter);
+	gw_ptr_store_relaxed(owner, NULL);
+	fixture_check(f);
+}
+
+static void
 plant_count(struct fixture *f, gw_atomic_u64 *count, const char *letter)
 {
 	gw_u64_add_relaxed(count, 1);
@@ -410,7 +430,7 @@ plant_count(struct fixture *f, gw_atomic_u64 *count, const char *letter)
 	fixture_check(f);
 }
 
-/* F1 to F3, I7: the words of frames. */
+/* F1 to F4, I7: the words of frames. */
 static void
 test_check_frames(void **state)
 {
@@ -428,6 +448,15 @@ test_check_frames(void **state)
 	plant_flags(f, 32, gw_flags_make(GW_PAGE_BUDDY, 2), "F3");
 	plant_flags(f, 33, gw_flags_make(GW_PAGE_USED, 0), "F3");
 	plant_flags(f, 17, gw_flags_make(GW_PAGE_FREE, 0), "F3");
+	plant_flags(f, 8, gw_page_flags(gw_page(f->m, 8)) | GW_PG_COMPOUND, "F3");
+	plant_flags(f, 16, gw_page_flags(gw_page(f->m, 16)) & ~GW_PG_COMPOUND, "F3");
+	plant_flags(f, 64, gw_flags_make(GW_PAGE_USED, PB + 2) | GW_PG_COMPOUND, "F3");
+	plant_flags(f, 5, GW_PG_DIRTY, "F1"); /* a reserved frame says nothing else */
+	plant_owner(f, 40, "F4");
+	plant_owner(f, 5, "F4");
+	plant_owner(f, 17, "F4"); /* a tail */
+	plant_owner(f, 33, "F4"); /* inside a free block */
+	plant_owner(f, 48, "F4");
 	plant_references(f, 8, 0, "F2");
 	plant_references(f, 40, 1, "F2");
 	plant_references(f, 5, 1, "F2");

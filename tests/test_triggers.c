@@ -91,6 +91,45 @@ runs_drain_local_lru_batch(void **state)
 	world_destroy(w);
 }
 
+static int
+move_and_batch(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
+{
+	struct world *w = fixture_of(m)->user;
+	gw_pfn_t *later = w->extra;
+
+	if (*later != GW_PFN_NONE)
+		gw_lru_add(m, *later, GW_LRU_INACTIVE_ANON);
+	*later = GW_PFN_NONE;
+	return world_move(m, dst, src, mode);
+}
+
+/* D22: batches are drained when a zone's run begins, not again for each batch of pages: a page that
+ * is added to the LRU meanwhile stays. */
+static void
+batches_are_drained_once_per_zone(void **state)
+{
+	static const struct gw_movable_ops ops = {.migrate = move_and_batch};
+	struct world *w = world_create(128, PB, PB + 1, 1, NULL);
+	struct gw_compact_request request = whole_zone_request();
+	gw_pfn_t later = 32;
+
+	(void)state;
+	world_draw(w, 0, "m...............");
+	world_draw(w, 16, "m...............");
+	world_draw(w, 32, "mm..............");
+	world_fill(w, 48, 64, 'u');
+	world_draw(w, 112, "u...............");
+	world_ready(w);
+	gw_page_set_movable(w->m, 0, &ops, gw_page_index(w->m, 0));
+	w->extra = &later;
+	assert_int_equal(gw_compact_zone(w->m, 0, &request, NULL), GW_COMPACT_COMPLETE);
+	assert_int_equal(later, GW_PFN_NONE);
+	assert_int_equal(world_letter(w, 16), 'p');
+	assert_int_equal(world_letter(w, 32), 'm');
+	assert_int_equal(world_letter(w, 33), 'p');
+	world_destroy(w);
+}
+
 int
 main(void)
 {
@@ -98,6 +137,7 @@ main(void)
 		cmocka_unit_test(triggers),
 		cmocka_unit_test(triggers_drain_all_lru_batches),
 		cmocka_unit_test(runs_drain_local_lru_batch),
+		cmocka_unit_test(batches_are_drained_once_per_zone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -386,7 +386,8 @@ gw_migrate_pages(struct gw_machine *m, struct gw_page_list *list,
 		done = run_passes(&mg, list, GW_MIGRATE_ASYNC, 1);
 	}
 	count_failed(&mg);
-	GW_PROBE5(mm_migrate_pages, mg.stats.succeeded, mg.stats.failed, mg.stats.split, mode, reason);
+	GW_PROBE5(mm_migrate_pages, mg.stats.succeeded, mg.stats.failed, mg.stats.split, mode,
+		reason);
 	publish_counts(&mg, stats);
 	gw_list_splice(m, list, &mg.failed);
 	gw_list_splice(m, list, &mg.pieces);

@@ -7,7 +7,7 @@
  * second goes over the frames in order: each one must be accounted for by exactly one block
  * or page, on a list exactly if its state says so, and the sums must be the counters'.
  *
- * Checks F1 to F3 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, Q1, U1 to U4, L1, E1, I7. Not Z3: blocks
+ * Checks F1 to F4 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, Q1, U1 to U4, L1, E1, I7. Not Z3: blocks
  * may have been seeded apart.
  */
 #include <stdarg.h>
@@ -239,6 +239,9 @@ check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
 			(used && gw_frame_index(page) != i))
 			found(c, "F3: frame %#x inside the block of %#x has flags %#x", pfn + i,
 				pfn, gw_page_flags(page));
+		if (gw_ptr_load_relaxed(&page->owner))
+			found(c, "F4: frame %#x inside the block of %#x has an owner", pfn + i,
+				pfn);
 		if (gw_ref_read(&page->refcount) != 0)
 			found(c, "I7: frame %#x inside the block of %#x has %u references", pfn + i,
 				pfn, gw_ref_read(&page->refcount));
@@ -259,6 +262,19 @@ expects_list(uint32_t flags)
 	}
 }
 
+static void
+check_order(struct check *c, gw_pfn_t pfn, uint32_t flags)
+{
+	unsigned order = gw_flags_order(flags);
+	bool compound = flags & GW_PG_COMPOUND;
+
+	if (order > c->m->config.max_order)
+		found(c, "F3: block of %#x has order %u", pfn, order);
+	if (gw_flags_type(flags) == GW_PAGE_USED && compound != (order > 0))
+		found(c, "F3: page of %#x, order %u, is%s compound", pfn, order,
+			compound ? "" : " not");
+}
+
 /* One frame that heads something; returns how many frames it accounts for. */
 static gw_pfn_t
 check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *managed)
@@ -276,9 +292,15 @@ check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *
 	}
 	if ((refs != 0) != (type == GW_PAGE_USED))
 		found(c, "F2: frame %#x of type %d has %u references", pfn, type, refs);
-	if (type == GW_PAGE_RESERVED)
+	if (type != GW_PAGE_USED && gw_ptr_load_relaxed(&page->owner))
+		found(c, "F4: frame %#x of type %d has an owner", pfn, type);
+	if (type == GW_PAGE_RESERVED) {
+		if (flags)
+			found(c, "F1: reserved frame %#x has flags %#x", pfn, flags);
 		return 1;
+	}
 	*managed += n;
+	check_order(c, pfn, flags);
 	if (pfn & (n - 1)) {
 		found(c, "Z1: block of %#x, order %u, is not aligned", pfn, order);
 		return 1;

@@ -49,6 +49,18 @@ static int GW_PRINTF(2, 3) refuse(struct gw_error *err, const char *format, ...)
 	return -EINVAL;
 }
 
+/* Sums of numbers of frames must fit (gw_zone_watermark_ok(), set_watermarks()). */
+static bool
+beyond_memory(const struct gw_zone_config *zone)
+{
+	uint64_t most = zone->wmark_high;
+
+	for (unsigned i = 0; i < sizeof(zone->lowmem_reserve) / sizeof(uint64_t); i++)
+		if (zone->lowmem_reserve[i] > most)
+			most = zone->lowmem_reserve[i];
+	return most > GW_PFN_MAX;
+}
+
 static int
 check_zones(const struct gw_machine_config *c, struct gw_error *err)
 {
@@ -72,6 +84,10 @@ check_zones(const struct gw_machine_config *c, struct gw_error *err)
 				zone->name, zone->start, zone->end, c->n_frames);
 		if (zone->wmark_min > zone->wmark_low || zone->wmark_low > zone->wmark_high)
 			return refuse(err, "zone %s: watermarks descend", zone->name);
+		if (beyond_memory(zone))
+			return refuse(err,
+				"zone %s: a watermark or reserve of more frames than a machine has",
+				zone->name);
 		end = zone->end;
 	}
 	return 0;
@@ -94,6 +110,9 @@ check_config(const struct gw_machine_config *c, struct gw_error *err)
 		return refuse(err, "extfrag_threshold %d: must be 0 .. 1000", c->extfrag_threshold);
 	if (c->lru_batch > sizeof(((struct gw_lru_batch *)0)->pages) / sizeof(gw_pfn_t))
 		return refuse(err, "lru_batch %u: must be at most 32", c->lru_batch);
+	if (c->min_free_kbytes / (GW_PAGE_SIZE / 1024) > GW_PFN_MAX)
+		return refuse(err, "min_free_kbytes %llu: more than a machine has",
+			(unsigned long long)c->min_free_kbytes);
 	return check_zones(c, err);
 }
 

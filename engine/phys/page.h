@@ -28,7 +28,9 @@
  *   F1  a frame is in exactly one of: buddy list, per-CPU list, LRU batch, LRU list, isolated list,
  *       off-list
  *   F2  refcount is 0 exactly for free, reserved and tail frames, and briefly for frozen ones
- *   F3  order is that of the block a BUDDY, PCP or USED frame heads, 0 otherwise
+ *   F3  order is that of the block a BUDDY, PCP or USED frame heads, 0 otherwise; COMPOUND is set
+ *       exactly on heads of pages of order > 0
+ *   F4  only heads of pages in use have an owner
  *
  * Who may write: a free frame's fields, whoever holds its list's lock (zone or per-CPU); a
  * page in use: GW_PG_LOCKED and GW_PG_WAITERS anybody with a reference (and a DROP waiter
