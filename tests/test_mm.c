@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "machine_fixture.h"
 #include "mm_fixture.h"
 
 /* Addresses are found, hinted at, or fixed; what contradicts itself is refused (mm.h). */
@@ -106,6 +107,29 @@ test_tables_are_freed(void **state)
 	assert_int_equal(gw_munmap(mm, a + 5 * PAGE, PAGE), 0);
 	assert_int_equal(free_frames(s), empty);
 	gw_mm_put(mm);
+}
+
+/* A table that was detached is flushed before it is freed, also when no entry is left in it that
+ * would be reason enough: a CPU may be walking it (T2). */
+static void
+test_tables_are_flushed(void **state)
+{
+	struct fixture *f = fixture_create(64, 1, 4);
+	struct gw_mm *mm;
+	gw_vaddr_t a = 0;
+	uint64_t flushes;
+
+	(void)state;
+	assert_int_equal(gw_mm_create(f->m, &mm), 0);
+	assert_int_equal(gw_mmap(mm, 0, PAGE, READWRITE, 0, &a), 0);
+	assert_int_equal(gw_fault(mm, a, GW_ACCESS_WRITE), 0);
+	assert_int_equal(gw_madvise(mm, a, PAGE, GW_MADV_DONTNEED), 0);
+	flushes = gw_u64_load_relaxed(&f->flushed_ranges);
+	assert_int_equal(gw_munmap(mm, a, PAGE), 0);
+	assert_int_equal(gw_u64_load_relaxed(&f->flushed_ranges), flushes + 1);
+	gw_mm_put(mm);
+	gw_rcu_barrier();
+	fixture_destroy(f);
 }
 
 /* A right that is taken away is gone on every CPU at once, and comes back with the bytes. */
@@ -723,6 +747,7 @@ main(void)
 		TEST(test_fixed_replaces),
 		TEST(test_munmap_splits),
 		TEST(test_tables_are_freed),
+		cmocka_unit_test(test_tables_are_flushed),
 		TEST(test_mprotect),
 		TEST(test_no_access_survives_migration),
 		TEST(test_dontneed),

@@ -67,7 +67,7 @@ test_moves(void **state)
 {
 	struct spaces *s = *state;
 	struct gw_mm *mm = new_space(s), *child;
-	const gw_vaddr_t a = 8 * TABLE - 5 * PAGE;
+	const gw_vaddr_t a = 8 * TABLE - 10 * PAGE;
 	gw_vaddr_t out = 0;
 	gw_pfn_t pages[10];
 	uint64_t free;
