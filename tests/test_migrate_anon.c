@@ -177,7 +177,7 @@ batch_is_flushed_once(void **state)
 /* ---- isolation ---- */
 
 /* FACTS 2.1: a page with more references than maps is pinned, and not even isolated; so is one that
- * waits in an LRU batch. A page that is on no LRU list is left alone. */
+ * waits in an LRU batch. */
 static void
 isolate_refuses_pinned_pages(void **state)
 {
@@ -199,6 +199,22 @@ isolate_refuses_pinned_pages(void **state)
 	gw_putback_movable_pages(m, &w->list); /* A16 */
 	assert_int_equal(refs(w, w->page), 1);
 	assert_int_equal(lru_pages(w), 1);
+}
+
+/* A page that is on no LRU list is not ready yet, or somebody has taken it off: left alone. */
+static void
+isolate_refuses_pages_off_the_lru(void **state)
+{
+	struct world *w = *state;
+	gw_pfn_t page;
+
+	new_page(w, 5);
+	page = fixture_alloc(w->f, 0);
+	gw_rmap_new_anon(w->m, page, gw_vma_find(w->mm, w->addr), w->addr + GW_PAGE_SIZE);
+	assert_int_equal(gw_isolate_page(w->m, page, GW_MIGRATE_SYNC, &w->list), -EBUSY);
+	assert_int_equal(refs(w, page), 1);
+	gw_rmap_remove(w->m, page);
+	gw_put_page(w->m, page);
 }
 
 /* The zero page and page tables are nobody's to move. */
@@ -387,6 +403,7 @@ main(void)
 		T(remap_once_and_unlock_in_order),
 		T(batch_is_flushed_once),
 		T(isolate_refuses_pinned_pages),
+		T(isolate_refuses_pages_off_the_lru),
 		T(isolate_refuses_tables_and_the_zero_page),
 		T(pinned_page_stays),
 		T(unpinned_page_moves_in_a_later_pass),

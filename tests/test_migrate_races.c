@@ -332,6 +332,66 @@ mremap_during_migration(void **state)
 	assert_restored(*state, move_mapping, GW_PTE_WRITE | MARKS);
 }
 
+/* ---- CPUs that mark entries ---- */
+
+struct marker {
+	struct world *w;
+	gw_atomic_u32 stop, marked, lost;
+	pthread_t thread;
+};
+
+static void
+clear_marks(struct world *w)
+{
+	gw_spinlock *lock;
+	gw_atomic_u64 *word = gw_pte_lock(w->mm, w->addr, &lock);
+
+	gw_u64_and_relaxed(word, ~(uint64_t)MARKS);
+	gw_spin_unlock(lock);
+}
+
+static void *
+mark_again_and_again(void *arg)
+{
+	struct marker *marker = arg;
+	struct world *w = marker->w;
+	struct gw_task task;
+	bool writable;
+	gw_pfn_t pfn;
+
+	if (gw_task_attach(&task, w->m, 0))
+		abort();
+	while (!gw_u32_load_acquire(&marker->stop)) {
+		clear_marks(w);
+		if (gw_mm_walk(w->mm, w->addr, GW_ACCESS_WRITE, &pfn, &writable))
+			continue;
+		gw_u32_add_relaxed(&marker->marked, 1);
+		if ((entry_at(w->mm, w->addr) & MARKS) != MARKS)
+			gw_u32_add_relaxed(&marker->lost, 1);
+	}
+	gw_task_detach(&task);
+	return NULL;
+}
+
+/* I5: a mark that a CPU sets while the entry is being replaced is in the migration entry, or the
+ * CPU found no entry to mark. */
+static void
+no_mark_is_lost(void **state)
+{
+	struct world *w = *state;
+	struct marker marker = {.w = w};
+
+	new_page(w, 5);
+	assert_int_equal(pthread_create(&marker.thread, NULL, mark_again_and_again, &marker), 0);
+	for (unsigned i = 0; i < 20000 || !gw_u32_load_relaxed(&marker.marked); i++) {
+		w->stats = (struct gw_migrate_stats){0};
+		w->page = move(w);
+	}
+	gw_u32_store_release(&marker.stop, 1);
+	assert_int_equal(pthread_join(marker.thread, NULL), 0);
+	assert_int_equal(gw_u32_load_relaxed(&marker.lost), 0);
+}
+
 /* ---- waiting (C) ---- */
 
 #define FAULTERS 3
@@ -520,6 +580,7 @@ main(void)
 		T(fork_during_migration),
 		T(fork_during_failed_migration),
 		T(mremap_during_migration),
+		T(no_mark_is_lost),
 		T(holding_waiters_stop_migration),
 		T(dropping_waiter_lets_it_pass),
 		T(waiters_without_reference_let_it_pass),

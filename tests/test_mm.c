@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "machine_fixture.h"
 #include "mm_fixture.h"
 
 /* Addresses are found, hinted at, or fixed; what contradicts itself is refused (mm.h). */
@@ -108,6 +109,29 @@ test_tables_are_freed(void **state)
 	gw_mm_put(mm);
 }
 
+/* A table that was detached is flushed before it is freed, also when no entry is left in it that
+ * would be reason enough: a CPU may be walking it (T2). */
+static void
+test_tables_are_flushed(void **state)
+{
+	struct fixture *f = fixture_create(64, 1, 4);
+	struct gw_mm *mm;
+	gw_vaddr_t a = 0;
+	uint64_t flushes;
+
+	(void)state;
+	assert_int_equal(gw_mm_create(f->m, &mm), 0);
+	assert_int_equal(gw_mmap(mm, 0, PAGE, READWRITE, 0, &a), 0);
+	assert_int_equal(gw_fault(mm, a, GW_ACCESS_WRITE), 0);
+	assert_int_equal(gw_madvise(mm, a, PAGE, GW_MADV_DONTNEED), 0);
+	flushes = gw_u64_load_relaxed(&f->flushed_ranges);
+	assert_int_equal(gw_munmap(mm, a, PAGE), 0);
+	assert_int_equal(gw_u64_load_relaxed(&f->flushed_ranges), flushes + 1);
+	gw_mm_put(mm);
+	gw_rcu_barrier();
+	fixture_destroy(f);
+}
+
 /* A right that is taken away is gone on every CPU at once, and comes back with the bytes. */
 static void
 test_mprotect(void **state)
@@ -160,13 +184,14 @@ test_no_access_survives_migration(void **state)
 	assert_int_equal(try_peek(s, 0, mm, a, &value), -EFAULT);
 	assert_int_equal(gw_mprotect(mm, a, PAGE, READWRITE), 0);
 	/* And what is taken away during one is not given back by it. */
+	poke(mm, a, 8);
 	anon_vma = freeze_entries(s, page);
 	assert_int_equal(gw_task_attach(&other, s->m, 1), 0);
 	assert_int_equal(gw_mprotect(mm, a, PAGE, GW_PROT_READ), 0);
 	gw_task_detach(&other);
 	thaw_entries(s, page, anon_vma);
 	assert_false(entry_of(mm, a) & GW_PTE_WRITE);
-	assert_int_equal(peek(mm, a), 7);
+	assert_int_equal(peek(mm, a), 8);
 	verify(s, &mm, 1);
 	gw_mm_put(mm);
 }
@@ -426,7 +451,8 @@ test_no_frames(void **state)
 	for (unsigned spare = 0; spare < 12; spare++) {
 		struct spaces *s = spaces_create(128);
 		struct gw_mm *mm = new_space(s), *child;
-		const gw_vaddr_t a = TABLE - 8 * PAGE;
+		const gw_vaddr_t a =
+			8 * 512 * TABLE - 8 * PAGE; /* what moves, moves to other tables */
 		struct contents before, after;
 		gw_pfn_t held[128];
 		unsigned n = 0;
@@ -441,7 +467,8 @@ test_no_frames(void **state)
 			assert_int_equal(gw_alloc_from_zonelist(s->m, GW_GFP_NO_WATERMARKS, 0, 0,
 						 GW_WMARK_MIN, &held[n++]),
 				0);
-		(void)!gw_mremap(mm, a + 4 * PAGE, 12 * PAGE, TABLE, &out);
+		if (gw_mremap(mm, a + 4 * PAGE, 12 * PAGE, TABLE, &out))
+			assert_int_equal(free_frames(s), spare);
 		if (!gw_mm_fork(mm, &child)) {
 			(void)!gw_cpu_store(child, a, 99);
 			gw_mm_put(child);
@@ -459,9 +486,9 @@ test_no_frames(void **state)
 /* ---- at random ---- */
 
 #define BASE	 ((gw_vaddr_t)0x10000) /* where mmap begins to look for room */
-#define PAGES	 1040		       /* of the model: three tables' worth in parts */
+#define PAGES	 560		       /* of the model: two tables share them */
 #define SPACES	 4
-#define STEPS	 6000
+#define STEPS	 30000
 #define MOST_LEN 40
 
 struct model_page {
@@ -476,7 +503,7 @@ struct model {
 	struct gw_mm *spaces[SPACES]; /* the first n */
 	unsigned n;
 	struct model_page pages[SPACES][PAGES];
-	unsigned moved, migrated;
+	unsigned moved, migrated, accesses;
 };
 
 static unsigned
@@ -617,20 +644,25 @@ get_frame(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_
 	return gw_alloc_from_zonelist(m, GW_GFP_MOVABLE, 0, order, GW_WMARK_MIN, dst);
 }
 
-/* Some frames' pages go to other frames. */
+/* The pages of a range go to other frames. */
 static void
-step_migrate(struct model *w)
+step_migrate(struct model *w, unsigned space)
 {
 	const struct gw_migrate_target target = {.get_new_page = get_frame};
 	struct gw_machine *m = w->s->m;
-	gw_pfn_t from = draw(w, m->n_frames - 64);
 	struct gw_migrate_stats stats = {0};
 	struct gw_page_list list;
+	unsigned first, n;
 
+	draw_range(w, space, false, &first, &n);
 	gw_page_list_init(&list);
 	gw_lru_add_drain_all(m);
-	for (gw_pfn_t pfn = from; pfn < from + 64; pfn++)
-		(void)!gw_isolate_page(m, pfn, GW_MIGRATE_SYNC, &list);
+	for (unsigned i = first; i < first + n; i++) {
+		gw_pte_t pte = entry_of(w->spaces[space], address(i));
+
+		if (pte)
+			(void)!gw_isolate_page(m, gw_pte_pfn(pte), GW_MIGRATE_SYNC, &list);
+	}
 	(void)!gw_migrate_pages(m, &list, &target, GW_MIGRATE_SYNC, GW_MR_SYSCALL, &stats);
 	gw_putback_movable_pages(m, &list);
 	w->migrated += (unsigned)stats.succeeded;
@@ -656,6 +688,7 @@ step_access(struct model *w, unsigned space)
 			may ? 0 : -EFAULT);
 		assert_true(!may || value == page->value);
 	}
+	w->accesses += page->mapped && page->prot;
 }
 
 static void
@@ -664,7 +697,7 @@ step(struct model *w)
 	unsigned space = draw(w, w->n);
 	unsigned which = draw(w, 200);
 
-	if (which < 8)
+	if (which < 10)
 		step_mmap(w, space);
 	else if (which < 12)
 		step_munmap(w, space);
@@ -677,7 +710,7 @@ step(struct model *w)
 	else if (which < 30)
 		step_fork_or_exit(w, space);
 	else if (which < 34)
-		step_migrate(w);
+		step_migrate(w, space);
 	else
 		step_access(w, space);
 }
@@ -695,10 +728,11 @@ test_random_against_model(void **state)
 	w.spaces[w.n++] = new_space(w.s);
 	for (unsigned i = 0; i < STEPS; i++) {
 		step(&w);
-		if (i % 200 == 0)
+		if (i % 500 == 0)
 			verify(w.s, w.spaces, w.n);
 	}
-	print_message("# %u moves by mremap, %u pages migrated\n", w.moved, w.migrated);
+	print_message("# %u accesses, %u moves by mremap, %u pages migrated\n", w.accesses, w.moved,
+		w.migrated);
 	assert_true(w.moved > 0 && w.migrated > 0);
 	while (w.n)
 		gw_mm_put(w.spaces[--w.n]);
@@ -713,6 +747,7 @@ main(void)
 		TEST(test_fixed_replaces),
 		TEST(test_munmap_splits),
 		TEST(test_tables_are_freed),
+		cmocka_unit_test(test_tables_are_flushed),
 		TEST(test_mprotect),
 		TEST(test_no_access_survives_migration),
 		TEST(test_dontneed),

@@ -67,10 +67,12 @@ test_moves(void **state)
 {
 	struct spaces *s = *state;
 	struct gw_mm *mm = new_space(s), *child;
-	const gw_vaddr_t a = 8 * TABLE - 5 * PAGE;
+	const gw_vaddr_t a = 8 * TABLE - 10 * PAGE;
 	gw_vaddr_t out = 0;
 	gw_pfn_t pages[10];
+	uint64_t free;
 
+	map_at(mm, 4 * PAGE, 504); /* so that the first room is across the end of a table */
 	map_at(mm, a, 10);
 	map_at(mm, a + 10 * PAGE, 1);
 	fill(mm, a, 10);
@@ -81,8 +83,10 @@ test_moves(void **state)
 		assert_int_equal(try_peek(s, 1, mm, a + i * PAGE, &value), 0);
 		pages[i] = page_of(mm, a + i * PAGE);
 	}
+	free = free_frames(s);
 	assert_int_equal(gw_mremap(mm, a, 10 * PAGE, 700 * PAGE, &out), 0);
-	assert_int_not_equal(out, a);
+	assert_int_equal(out, TABLE - 4 * PAGE);
+	assert_int_equal(free_frames(s), free - 2 + 1); /* tables made there, freed here */
 	assert_gone(s, mm, a, 10);
 	assert_filled(mm, out, 10);
 	for (unsigned i = 0; i < 10; i++)

@@ -53,7 +53,7 @@ shift_stack(struct gw_vma *vma, uint64_t shift)
 		return -ENOMEM;
 	}
 	gw_vma_resize(vma, to, end, vma->pgoff);
-	gw_move_entries(mm, NULL, start, to, end - start);
+	gw_move_entries(mm, start, to, end - start);
 	gw_flush_range(mm, start, end);
 	gw_vma_resize(vma, to, end - shift, vma->pgoff);
 	gw_vma_set_flags(vma, vma->flags & ~GW_VM_TEMP_STACK);

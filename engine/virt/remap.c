@@ -7,8 +7,9 @@
  * then the first VMA goes.
  *
  * Invariants
- *   N1  entries move while no walk runs over their anon_vmas: a walk that has passed one place and
- *       not yet the other would miss what moves against it (R9). Both leaf locks are held too
+ *   N1  the new VMA's links stand behind the old one's, which have the same page offset (K5 in
+ *       rmap.c), and an entry moves with both leaf locks held: a walk that finds the old place
+ *       empty because the entry has moved comes to the new one later (R9)
  *   N2  everything that may fail for want of memory comes before the first entry moves
  */
 #include "engine/virt/virt_internal.h"
@@ -47,7 +48,7 @@ move_in_table(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len)
 }
 
 void
-gw_move_entries(struct gw_mm *mm, struct gw_vma *vma, gw_vaddr_t from, gw_vaddr_t to, uint64_t len)
+gw_move_entries(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len)
 {
 	gw_vaddr_t end = from + len;
 	gw_vaddr_t addr = gw_table_next(mm, from, end);
@@ -58,11 +59,7 @@ gw_move_entries(struct gw_mm *mm, struct gw_vma *vma, gw_vaddr_t from, gw_vaddr_
 		uint64_t n_dst = gw_table_end(dst, to + len) - dst;
 
 		n = n < n_dst ? n : n_dst;
-		if (vma)
-			gw_vma_change_begin(vma); /* N1 */
 		move_in_table(mm, addr, dst, n);
-		if (vma)
-			gw_vma_change_end(vma);
 		addr = gw_table_next(mm, addr + n, end);
 	}
 }
@@ -88,7 +85,7 @@ move_vma(struct gw_vma *vma, gw_vaddr_t to, uint64_t len)
 		gw_tables_free(mm, to, to + len);
 		return -ENOMEM;
 	}
-	gw_move_entries(mm, moved, from, to, old_len);
+	gw_move_entries(mm, from, to, old_len);
 	gw_flush_range(mm, from, from + old_len);
 	gw_vma_delete(vma);
 	gw_tables_free(mm, from, from + old_len);

@@ -104,11 +104,8 @@ GW_MUST_CHECK int gw_unmap(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
 
 /* Tables at `to` for whatever has one at `from`. 0 or -ENOMEM: the caller frees what came. */
 GW_MUST_CHECK int gw_move_prepare(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len);
-/*
- * Move entries, after gw_move_prepare(), to where there are none; upwards only if the ranges do
- * not overlap. `vma`, if not NULL, is kept from rmap's walks meanwhile. The flush is the caller's.
- */
-void gw_move_entries(
-	struct gw_mm *mm, struct gw_vma *vma, gw_vaddr_t from, gw_vaddr_t to, uint64_t len);
+/* Move entries, after gw_move_prepare(), to where there are none; upwards only if the ranges do not
+ * overlap. The flush is the caller's. */
+void gw_move_entries(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len);
 
 #endif
