@@ -28,7 +28,8 @@ struct gw_itree {
 void gw_itree_insert(struct gw_itree *tree, struct gw_inode *node);
 void gw_itree_remove(struct gw_itree *tree, struct gw_inode *node);
 
-/* The first interval in order that overlaps [start, end), and the next one after `node`; or NULL. */
+/* The first interval in order that overlaps [start, end), and the next one after `node`; or NULL.
+ */
 struct gw_inode *gw_itree_first(const struct gw_itree *tree, uint64_t start, uint64_t end);
 struct gw_inode *gw_itree_next(const struct gw_inode *node, uint64_t start, uint64_t end);
 

@@ -2,8 +2,8 @@
 /*
  * pte.h - page-table entries.
  *
- * Idea. An entry is one 64-bit word, read and changed atomically, since CPUs walk page tables without
- * locks and set young and dirty in them.
+ * Idea. An entry is one 64-bit word, read and changed atomically, since CPUs walk page tables
+ * without locks and set young and dirty in them.
  *
  *   present           bit 0; frame number in bits 12..43
  *   migration read    not present, kind 1; the old page's frame number in its place
@@ -33,12 +33,7 @@ typedef uint64_t gw_pte_t;
 #define GW_PTE_KIND_SHIFT 8 /* two bits, of entries that are not present */
 #define GW_PTE_PFN_SHIFT  12
 
-enum gw_pte_kind {
-	GW_PTE_NONE,
-	GW_PTE_IS_PRESENT,
-	GW_PTE_MIGRATION_READ,
-	GW_PTE_MIGRATION_WRITE
-};
+enum gw_pte_kind { GW_PTE_NONE, GW_PTE_IS_PRESENT, GW_PTE_MIGRATION_READ, GW_PTE_MIGRATION_WRITE };
 
 #define GW_PTES_PER_TABLE 512
 

@@ -2,9 +2,9 @@
 /*
  * rmap.h - from a page to the entries that map it (FACTS R1 to R9, D2, D3).
  *
- * Idea. Every VMA that may map pages of an anon_vma is linked to it: one gw_anon_link for each pair.
- * fork links the child's VMAs to all of the parent's anon_vmas and gives them one of their own
- * for pages to come. An anon_vma's links stand in an interval tree by page offset; a walk
+ * Idea. Every VMA that may map pages of an anon_vma is linked to it: one gw_anon_link for each
+ * pair. fork links the child's VMAs to all of the parent's anon_vmas and gives them one of their
+ * own for pages to come. An anon_vma's links stand in an interval tree by page offset; a walk
  * visits those that cover the page's index and looks at one address in each.
  *
  * Invariants
@@ -53,8 +53,8 @@ void gw_vma_change_end(struct gw_vma *vma);
 
 /* A new anonymous page of vma at addr: owner, index, first map. Page not visible yet. */
 void gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr);
-/* One more entry maps the page, leaf lock held; one fewer, after the flush that followed its removal.
- * The entry's reference is the caller's. */
+/* One more entry maps the page, leaf lock held; one fewer, after the flush that followed its
+ * removal. The entry's reference is the caller's. */
 void gw_rmap_dup(struct gw_machine *m, gw_pfn_t page);
 void gw_rmap_remove(struct gw_machine *m, gw_pfn_t page);
 bool gw_page_mapped(const struct gw_machine *m, gw_pfn_t page);
@@ -80,14 +80,15 @@ void gw_rmap_walk(struct gw_machine *m, struct gw_anon_vma *anon_vma, uint64_t i
 /*
  * Replace every present entry of a locked page by a migration entry (flags kept; the entry's
  * reference and map count given up). CPUs may use the old translations until the caller has
- * flushed them; so whoever zaps, moves or write-protects a migration entry flushes, too. Pages with an entry in a temporary stack stay (R7).
- * Returns how many were replaced, or -EAGAIN with all of them restored if some could not be.
+ * flushed them; so whoever zaps, moves or write-protects a migration entry flushes, too. Pages with
+ * an entry in a temporary stack stay (R7). Returns how many were replaced, or -EAGAIN with all of
+ * them restored if some could not be.
  */
 int gw_unmap_for_migration(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma);
 /* Turn every migration entry that names `old` into an entry of `winner` (may be old). Returns how
  * many there were: as many as were made, but for those zapped (R15) or copied by a fork (R8). */
-unsigned gw_remove_migration_entries(struct gw_machine *m, gw_pfn_t old, gw_pfn_t winner,
-	struct gw_anon_vma *anon_vma);
+unsigned gw_remove_migration_entries(
+	struct gw_machine *m, gw_pfn_t old, gw_pfn_t winner, struct gw_anon_vma *anon_vma);
 /*
  * A fault met a migration entry: wait until its page is unlocked, in the machine's era (FACTS 1.3).
  * Called with the leaf lock held and mmap_lock held for reading; gives up both before it

@@ -2,8 +2,8 @@
 /*
  * virt.h - virtual memory inside the engine: address spaces, VMAs, page tables.
  *
- * Idea. An address space's VMAs stand in an interval tree by address (itree.h). Page tables are frames
- * of the machine, four levels of 512 words; CPUs walk them without locks. Reverse mapping is
+ * Idea. An address space's VMAs stand in an interval tree by address (itree.h). Page tables are
+ * frames of the machine, four levels of 512 words; CPUs walk them without locks. Reverse mapping is
  * in rmap.h.
  *
  * Locks (docs/locking.md)
@@ -45,7 +45,7 @@ struct gw_vma {
 	uint64_t pgoff;	      /* page offset of start; index of its page i: pgoff + i, 32 bits */
 	uint32_t flags;	      /* GW_VM_* */
 	/* Set once, under mmap_lock for reading and mm->table_lock; NULL until the first fault. */
-	gw_atomic_ptr anon_vma; /* struct gw_anon_vma: where new pages of the VMA belong */
+	gw_atomic_ptr anon_vma;	    /* struct gw_anon_vma: where new pages of the VMA belong */
 	struct gw_anon_link *links; /* all anon_vmas that must find it; mmap_lock or root lock */
 };
 

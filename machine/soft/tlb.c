@@ -20,13 +20,16 @@
  *       these, then F3 reads ACTIVE. This needs a full barrier on both sides. membarrier(2)
  *       executes one on all running threads, so the access does with a compiler barrier; without
  *       it the access announces ACTIVE with a full barrier of its own. Either the access sees the
- * slot emptied, or F3 sees the access and waits for its end. T3  Two flushes. Another flush may
- * have emptied the slot and be at F3 still. It has raised `flushing` before it emptied anything;
- * who finds nothing to empty, but `flushing` raised, does F3 all the same. T4  A slot that its CPU
- * refilled. The CPU was done with the old translation; its release of the new tag, or of the
- * frame's count, and the flush's acquire make that known. An access calls nothing of the engine but
- * gw_mm_walk(), which takes no locks: F1 and F3 wait for a bounded piece of code, whatever locks
- * the flush is called under. Faults are taken between accesses.
+ *       slot emptied, or F3 sees the access and waits for its end.
+ *   T3  Two flushes. Another flush may have emptied the slot and be at F3 still. It has raised
+ *       `flushing` before it emptied anything; who finds nothing to empty, but `flushing` raised,
+ *       does F3 all the same.
+ *   T4  A slot that its CPU refilled. The CPU was done with the old translation; its release of the
+ *       new tag, or of the frame's count, and the flush's acquire make that known.
+ *
+ * An access calls nothing of the engine but gw_mm_walk(), which takes no locks: F1 and F3 wait
+ * for a bounded piece of code, whatever locks the flush is called under. Faults are taken between
+ * accesses.
  *
  * Slots are read by their own CPU only. A flush by address empties the tag and leaves `to`: the CPU
  * takes its count off the frame when it refills the slot. So a frame's count may be too large,
