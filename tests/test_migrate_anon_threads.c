@@ -17,6 +17,7 @@
 #define PROGRAMS 2
 #define PAGES	 64
 #define STEPS	 10000
+#define ENOUGH_MOVED 100
 
 struct world {
 	struct gw_soft *soft;
@@ -130,6 +131,12 @@ program_step(struct thread *t)
 	}
 }
 
+static bool
+moved_enough(const struct world *w)
+{
+	return gw_u64_load_relaxed(&w->moved) > ENOUGH_MOVED;
+}
+
 static void *
 run_program(void *arg)
 {
@@ -139,7 +146,8 @@ run_program(void *arg)
 	if (gw_task_attach(&task, t->w->m, t->cpu) || gw_mm_create(t->w->m, &t->mm) ||
 		gw_mmap(t->mm, 0, PAGES * GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, &t->addr))
 		abort();
-	for (unsigned i = 0; i < STEPS; i++)
+	/* A busy machine may give the migrators little time at first: not without any moves. */
+	for (unsigned i = 0; i < STEPS || (i < 100 * STEPS && !moved_enough(t->w)); i++)
 		program_step(t);
 	for (unsigned i = 0; i < PAGES; i++)
 		check_word(t, t->mm, i);
@@ -280,7 +288,7 @@ nothing_is_lost(struct world *w, enum gw_wait_era era)
 		assert_int_equal(pthread_join(threads[i].thread, NULL), 0);
 	assert_int_equal(gw_u64_load_relaxed(&w->mistakes), 0);
 	assert_true(gw_u64_load_relaxed(&w->forks) > 10);
-	assert_true(gw_u64_load_relaxed(&w->moved) > 100);
+	assert_true(moved_enough(w));
 	check_afterwards(w, threads);
 }
 
