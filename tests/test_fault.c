@@ -279,6 +279,32 @@ test_zapped_entry_stays_away(void **state)
 	thaw_entries(s, page, anon_vma);
 }
 
+/* The migrator flushes once for many pages, perhaps not yet: who unmaps its entry flushes too. */
+static void
+test_zap_flushes_for_the_migrator(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	gw_vaddr_t a = map(mm, 1);
+	struct gw_anon_vma *anon_vma;
+	struct gw_task other;
+	gw_pfn_t page;
+	uint64_t value;
+
+	assert_int_equal(try_poke(s, 1, mm, a, 1), 0); /* CPU 1 keeps the translation */
+	page = page_of(mm, a);
+	gw_get_page(s->m, page);
+	gw_page_lock(s->m, page);
+	anon_vma = gw_page_get_anon_vma(s->m, page);
+	assert_int_equal(gw_unmap_for_migration(s->m, page, anon_vma), 1);
+	assert_int_equal(gw_task_attach(&other, s->m, 0), 0);
+	assert_int_equal(gw_munmap(mm, a, PAGE), 0);
+	gw_task_detach(&other);
+	assert_int_equal(try_peek(s, 1, mm, a, &value), -EFAULT);
+	thaw_entries(s, page, anon_vma);
+	gw_mm_put(mm);
+}
+
 struct waiter {
 	struct spaces *s;
 	struct gw_mm *mm;
@@ -526,6 +552,7 @@ main(void)
 		TEST(test_locked_page_is_copied),
 		TEST(test_fork_of_migration_entries),
 		TEST(test_zapped_entry_stays_away),
+		TEST(test_zap_flushes_for_the_migrator),
 		TEST(test_fault_waits_for_migration),
 		TEST(test_interrupted_wait),
 		cmocka_unit_test(test_no_frame_for_a_fault),
