@@ -2,6 +2,8 @@
 /* mm_fixture.c - see mm_fixture.h. */
 #include "test.h"
 
+#include <errno.h>
+
 #include "godwit/zone.h"
 #include "mm_fixture.h"
 
@@ -193,6 +195,53 @@ thaw_entries(struct spaces *s, gw_pfn_t page, struct gw_anon_vma *anon_vma)
 	gw_page_unlock(s->m, page);
 	gw_anon_vma_put(anon_vma);
 	gw_put_page(s->m, page);
+}
+
+bool
+bounce_entries(struct spaces *s, gw_pfn_t page)
+{
+	struct gw_anon_vma *anon_vma;
+	int n = -EAGAIN;
+
+	gw_get_page(s->m, page);
+	gw_page_lock(s->m, page);
+	anon_vma = gw_page_get_anon_vma(s->m, page);
+	if (anon_vma) {
+		n = gw_unmap_for_migration(s->m, page, anon_vma);
+		if (n > 0)
+			gw_remove_migration_entries(s->m, page, page, anon_vma);
+		gw_anon_vma_put(anon_vma);
+	}
+	gw_page_unlock(s->m, page);
+	gw_put_page(s->m, page);
+	return n > 0;
+}
+
+static bool
+note_place(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
+{
+	struct places *places = walk->ctx;
+
+	assert_true(places->n < 8);
+	places->mm[places->n] = vma->mm;
+	places->addr[places->n++] = addr;
+	return true;
+}
+
+struct places
+places_of(struct spaces *s, gw_pfn_t page)
+{
+	struct places places = {0};
+	struct gw_rmap_walk walk = {.visit = note_place, .page = page, .ctx = &places};
+	struct gw_anon_vma *anon_vma;
+
+	gw_page_lock(s->m, page);
+	anon_vma = gw_page_get_anon_vma(s->m, page);
+	assert_non_null(anon_vma);
+	gw_rmap_walk(s->m, anon_vma, gw_page(s->m, page)->index, &walk);
+	gw_anon_vma_put(anon_vma);
+	gw_page_unlock(s->m, page);
+	return places;
 }
 
 /* ---- verify ---- */

@@ -51,6 +51,17 @@ gw_pfn_t page_of(struct gw_mm *mm, gw_vaddr_t addr);
 struct gw_anon_vma *freeze_entries(struct spaces *s, gw_pfn_t page);
 void thaw_entries(struct spaces *s, gw_pfn_t page, struct gw_anon_vma *anon_vma);
 
+/* There and back at once, without a flush; false: some entry was being unmapped. */
+bool bounce_entries(struct spaces *s, gw_pfn_t page);
+
+/* The places that rmap finds for a page, in order. */
+struct places {
+	unsigned n;
+	const struct gw_mm *mm[8];
+	gw_vaddr_t addr[8];
+};
+struct places places_of(struct spaces *s, gw_pfn_t page);
+
 /*
  * Everything that must hold of idle address spaces: V1, V2, rss, no translation in a TLB that the
  * tables do not say, gw_machine_check(). `spaces` are all that there are.

@@ -113,6 +113,7 @@ test_fork_copies_on_write(void **state)
 	struct spaces *s = *state;
 	struct gw_mm *both[2] = {new_space(s), NULL};
 	gw_vaddr_t a = map(both[0], 4);
+	struct places places;
 	gw_pfn_t page;
 	uint64_t value;
 
@@ -121,6 +122,10 @@ test_fork_copies_on_write(void **state)
 	both[1] = fork_space(both[0]);
 	page = page_of(both[0], a);
 	assert_int_equal(page_of(both[1], a), page);
+	places = places_of(s, page);
+	assert_int_equal(places.n, 2); /* the parent's first: what fork copies is met later (R8) */
+	assert_ptr_equal(places.mm[0], both[0]);
+	assert_ptr_equal(places.mm[1], both[1]);
 	verify(s, both, 2);
 	assert_int_equal(try_peek(s, 1, both[1], a, &value), 0);
 	poke(both[0], a, 20);
@@ -272,6 +277,33 @@ test_zapped_entry_stays_away(void **state)
 	gw_mm_put(mm); /* even the address space may go (R2) */
 	gw_task_detach(&other);
 	thaw_entries(s, page, anon_vma);
+}
+
+/* The migrator flushes once for many pages, perhaps not yet: who unmaps its entry flushes too. */
+static void
+test_zap_flushes_for_the_migrator(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	gw_vaddr_t a = map(mm, 1);
+	struct gw_anon_vma *anon_vma;
+	struct gw_task other;
+	gw_pfn_t page;
+	uint64_t value;
+
+	assert_int_equal(try_poke(s, 1, mm, a, 1), 0); /* CPU 1 keeps the translation */
+	page = page_of(mm, a);
+	gw_get_page(s->m, page);
+	gw_page_lock(s->m, page);
+	anon_vma = gw_page_get_anon_vma(s->m, page);
+	assert_int_equal(gw_unmap_for_migration(s->m, page, anon_vma), 1);
+	assert_int_equal(gw_task_attach(&other, s->m, 0), 0);
+	assert_int_equal(gw_madvise(mm, a, PAGE, GW_MADV_DONTNEED), 0);
+	gw_task_detach(&other);
+	assert_int_equal(try_peek(s, 1, mm, a, &value), 0);
+	assert_int_equal(value, 0);
+	thaw_entries(s, page, anon_vma);
+	gw_mm_put(mm);
 }
 
 struct waiter {
@@ -454,6 +486,59 @@ test_faults_race(void **state)
 	pthread_barrier_destroy(&start);
 }
 
+#define FORKS 800
+#define PAGES 256
+
+struct forker {
+	struct spaces *s;
+	struct gw_mm *mm;
+	gw_atomic_u32 done;
+};
+
+static void *
+fork_on_and_on(void *arg)
+{
+	struct forker *w = arg;
+	struct gw_task task;
+
+	assert_int_equal(gw_task_attach(&task, w->s->m, 1), 0);
+	for (unsigned i = 0; i < FORKS; i++)
+		gw_mm_put(fork_space(w->mm));
+	gw_u32_store_release(&w->done, 1);
+	gw_task_detach(&task);
+	return NULL;
+}
+
+/* Entries become migration entries and pages again while they are copied and given up: none is left
+ * behind on either side, no count is wrong (R8, R15, I1, I2). */
+static void
+test_fork_against_migration(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	struct forker w = {.s = s, .mm = mm};
+	gw_vaddr_t a = map(mm, PAGES);
+	uint64_t random = test_seed();
+	gw_pfn_t pages[PAGES];
+	unsigned bounced = 0;
+	pthread_t thread;
+
+	for (unsigned i = 0; i < PAGES; i++) {
+		poke(mm, a + i * PAGE, i);
+		pages[i] = page_of(mm, a + i * PAGE);
+	}
+	gw_lru_add_drain_all(s->m);
+	assert_int_equal(pthread_create(&thread, NULL, fork_on_and_on, &w), 0);
+	while (!gw_u32_load_acquire(&w.done))
+		bounced += bounce_entries(s, pages[test_random(&random) % PAGES]);
+	pthread_join(thread, NULL);
+	print_message("# %u bounces beside %u forks\n", bounced, FORKS);
+	verify(s, &mm, 1);
+	for (unsigned i = 0; i < PAGES; i++)
+		assert_int_equal(peek(mm, a + i * PAGE), i);
+	gw_mm_put(mm);
+}
+
 int
 main(void)
 {
@@ -468,10 +553,12 @@ main(void)
 		TEST(test_locked_page_is_copied),
 		TEST(test_fork_of_migration_entries),
 		TEST(test_zapped_entry_stays_away),
+		TEST(test_zap_flushes_for_the_migrator),
 		TEST(test_fault_waits_for_migration),
 		TEST(test_interrupted_wait),
 		cmocka_unit_test(test_no_frame_for_a_fault),
 		TEST(test_faults_race),
+		TEST(test_fork_against_migration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

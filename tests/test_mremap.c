@@ -170,8 +170,8 @@ test_migration_entry_moves(void **state)
 
 /* ---- moving both ways at once ---- */
 
-#define ROUNDS 3000
-#define PAGES  12
+#define ROUNDS 400
+#define PAGES  4096 /* so many that moving them takes longer than getting at a lock */
 
 struct mover {
 	struct spaces *s;
@@ -180,18 +180,16 @@ struct mover {
 	gw_atomic_u32 done;
 };
 
-/* Back and forth: above and below a mapping that is in the way, larger and smaller. */
+/* Back and forth, growing and shrinking: there is always something in the way. */
 static void *
-remap_for_ever(void *arg)
+remap_on_and_on(void *arg)
 {
 	struct mover *w = arg;
 	struct gw_task task;
-	gw_vaddr_t out = 0;
+	gw_vaddr_t wall, out = 0;
 
 	assert_int_equal(gw_task_attach(&task, w->s->m, 1), 0);
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		gw_vaddr_t wall;
-
 		assert_int_equal(gw_mmap(w->mm, w->addr + PAGES * PAGE, PAGE, READWRITE,
 					 GW_MAP_FIXED, &wall),
 			0);
@@ -207,33 +205,76 @@ remap_for_ever(void *arg)
 	return NULL;
 }
 
-/* Pages become migration entries and pages again while their mapping moves: none is left behind,
+/* Entries become migration entries and pages again while their mapping moves: none is left behind,
  * whichever comes first at which place (R9, I1, I2). */
 static void
 test_remap_against_migration(void **state)
 {
-	struct spaces *s = *state;
+	struct spaces *s = spaces_create(2 * PAGES);
 	struct gw_mm *mm = new_space(s);
 	struct mover w = {.s = s, .mm = mm};
-	gw_pfn_t pages[PAGES];
-	unsigned frozen = 0;
+	uint64_t random = test_seed();
+	static gw_pfn_t pages[PAGES];
+	unsigned bounced = 0;
 	pthread_t thread;
 
+	(void)state;
 	w.addr = map(mm, PAGES);
 	fill(mm, w.addr, PAGES);
 	for (unsigned i = 0; i < PAGES; i++)
 		pages[i] = page_of(mm, w.addr + i * PAGE);
 	gw_lru_add_drain_all(s->m);
-	assert_int_equal(pthread_create(&thread, NULL, remap_for_ever, &w), 0);
+	assert_int_equal(pthread_create(&thread, NULL, remap_on_and_on, &w), 0);
 	while (!gw_u32_load_acquire(&w.done)) {
-		gw_pfn_t page = pages[frozen++ % PAGES];
-
-		thaw_entries(s, page, freeze_entries(s, page));
+		assert_true(bounce_entries(s, pages[test_random(&random) % PAGES]));
+		bounced++;
 	}
 	pthread_join(thread, NULL);
 	verify(s, &mm, 1);
 	assert_filled(mm, w.addr, PAGES);
-	print_message("# %u migrations beside %u moves\n", frozen, ROUNDS);
+	print_message("# %u bounces beside %u moves\n", bounced, 2 * ROUNDS);
+	gw_mm_put(mm);
+	spaces_destroy(s);
+}
+
+/* ---- the order of walks ---- */
+
+/* What a walk finds while a mapping is at both places: asked in the flush of the old one. */
+static struct asked {
+	struct spaces *s;
+	struct gw_machine_ops ops;
+	const struct gw_machine_ops *real;
+	gw_pfn_t page;
+	struct places places;
+} asked;
+
+static void
+ask_in_flush(void *ctx, uint32_t mm_id, uint64_t start, uint64_t end)
+{
+	asked.real->flush_range(ctx, mm_id, start, end);
+	if (asked.places.n == 0)
+		asked.places = places_of(asked.s, asked.page);
+}
+
+/* A walk comes to the old place before the new one: what moves cannot slip past it (R9). */
+static void
+test_walk_order(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	gw_vaddr_t a = map(mm, 4), out = 0;
+
+	map_at(mm, a + 4 * PAGE, 1);
+	fill(mm, a, 4);
+	asked = (struct asked){.s = s, .ops = *s->m->ops, .real = s->m->ops};
+	asked.ops.flush_range = ask_in_flush;
+	asked.page = page_of(mm, a + PAGE);
+	s->m->ops = &asked.ops;
+	assert_int_equal(gw_mremap(mm, a, 4 * PAGE, 5 * PAGE, &out), 0);
+	s->m->ops = asked.real;
+	assert_int_equal(asked.places.n, 2);
+	assert_int_equal(asked.places.addr[0], a + PAGE);
+	assert_int_equal(asked.places.addr[1], out + PAGE);
 	gw_mm_put(mm);
 }
 
@@ -247,7 +288,8 @@ main(void)
 		TEST(test_part_moves),
 		TEST(test_refused),
 		TEST(test_migration_entry_moves),
-		TEST(test_remap_against_migration),
+		TEST(test_walk_order),
+		cmocka_unit_test(test_remap_against_migration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,12 +17,12 @@
  *       entry's, and it is not locked: a locked page may be under migration, with entries that
  *       its map count does not know
  *   P3  of a page being copied the entry or the copier holds a reference until the copy is
- *       installed, so nobody else finds it to be his alone (P2) and writes to it
+ *       installed, so nobody else finds itself the only user (P2) and writes to it
  *   P4  from an entry to its copy: cleared, flushed, installed, under one leaf lock, so no CPU
  *       reads the old page when another may write to the new one
  *
- * Locks: mmap_lock for reading, for writing when a stack grows. Pages are allocated with nothing
- * else held.
+ * Locks: mmap_lock for reading, for writing when a stack grows. Pages are allocated with no other
+ * lock held.
  */
 #include "engine/virt/virt_internal.h"
 
