@@ -336,6 +336,21 @@ touch_any_frame(struct worker *me)
 		wait_for_page(me, pfn);
 }
 
+/* As reclaim does: off the LRU list for a moment, without the page lock (D1). */
+static void
+look_at_lru_page(struct worker *me)
+{
+	struct gw_machine *m = me->w->f->m;
+	gw_pfn_t pfn = 1 + dice(me, FRAMES - 1);
+
+	if (gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH))
+		return;
+	if (dice(me, 2))
+		gw_relax();
+	gw_lru_putback(m, pfn);
+	gw_put_page(m, pfn);
+}
+
 /* Pages of other kinds, a few at a time: they claim and steal pageblocks. */
 static void
 hold_or_drop(struct worker *me)
@@ -453,8 +468,10 @@ step(struct worker *me)
 		empty_slot(me);
 	else if (what < 700)
 		give_up(me);
-	else if (what < 880)
+	else if (what < 800)
 		touch_any_frame(me);
+	else if (what < 880)
+		look_at_lru_page(me);
 	else if (what < 940)
 		hold_or_drop(me);
 	else if (what < 980)

@@ -20,13 +20,12 @@
 
 /* Without the lock a first answer that may be out of date, under it the final one. */
 static int
-check_page(const struct gw_machine *m, gw_pfn_t pfn)
+check_page(const struct gw_machine *m, gw_pfn_t pfn, uint32_t flags)
 {
-	uint32_t flags = gw_page_flags(gw_page(m, pfn));
-
 	if (gw_flags_type(flags) != GW_PAGE_USED || !gw_owner_can_move(m, pfn))
 		return -EINVAL;
-	if (flags & (GW_PG_ISOLATED | GW_PG_LRU_BATCHED))
+	/* On its way to an LRU list, or off one in other hands: these will link it. */
+	if (flags & (GW_PG_ISOLATED | GW_PG_LRU_BATCHED | GW_PG_LRU_HELD))
 		return -EBUSY;
 	if (flags & GW_PG_UNEVICTABLE && !m->config.compact_unevictable_allowed)
 		return -EBUSY;
@@ -38,13 +37,14 @@ static int
 isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
 {
 	struct gw_page *page = gw_page(m, pfn);
-	int err = check_page(m, pfn);
+	uint32_t flags = gw_page_flags(page);
+	int err = check_page(m, pfn, flags);
 
 	if (err)
 		return err;
 	if (!gw_owner_isolate(m, pfn, mode))
 		return -EBUSY;
-	if (gw_page_flags(page) & GW_PG_LRU) {
+	if (flags & GW_PG_LRU) {
 		if (gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH)) {
 			gw_owner_putback(m, pfn);
 			return -EBUSY;
@@ -63,7 +63,7 @@ gw_isolate_page(
 
 	if (pfn >= m->n_frames)
 		return -EINVAL;
-	err = check_page(m, pfn);
+	err = check_page(m, pfn, gw_page_flags(gw_page(m, pfn)));
 	if (err)
 		return err;
 	if (gw_ref_read(&gw_page(m, pfn)->refcount) >= gw_owner_expected_refs(m, pfn))

@@ -12,8 +12,9 @@
  *       UNEVICTABLE name; GW_PG_LRU_HELD exactly while it is isolated from it
  *   U2  lru_frames[l] == frames of the pages on list l
  *   U3  isolated_frames[f] == frames of the pages with LRU_HELD, off anon (0) and file lists (1)
- *   U4  GW_PG_LRU_BATCHED is set exactly while the page stands in a batch; migration does not
- * isolate it then, since the drain will link it whatever its references say by that time
+ *   U4  GW_PG_LRU_BATCHED is set exactly while the page stands in a batch
+ *   U5  on its way from a batch to its list, off it and back, a page has one of BATCHED, LRU and
+ *       LRU_HELD at any moment, so whoever reads none of them knows that nobody will link it
  */
 #include "engine/phys/buddy.h"
 
@@ -101,7 +102,6 @@ batch_drain(struct gw_machine *m, struct gw_lru_batch *batch)
 			locked = node;
 		}
 		lru_link(m, node, pfn);
-		/* Not before it is on the list: whoever sees neither takes the page. */
 		gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_LRU_BATCHED);
 	}
 	if (locked)
@@ -190,8 +190,8 @@ gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode)
 	if (flags & GW_PG_LRU && !isolates(mode, flags)) {
 		err = -EINVAL;
 	} else if (flags & GW_PG_LRU && gw_ref_get_unless_zero(&page->refcount)) {
-		lru_unlink(m, node, pfn);
 		count_isolated(node, gw_u32_or_relaxed(&page->flags, GW_PG_LRU_HELD), true);
+		lru_unlink(m, node, pfn);
 		err = 0;
 	}
 	gw_spin_unlock(&node->lru_lock);
@@ -212,11 +212,11 @@ gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner)
 
 	if (!(flags & GW_PG_LRU_HELD))
 		return;
-	gw_u32_and_relaxed(&gw_page(m, from)->flags, ~GW_PG_LRU_HELD);
 	count_isolated(page_node(m, from), flags, false);
 	gw_u32_or_relaxed(&gw_page(m, winner)->flags, flags & LRU_WHICH);
 	gw_spin_lock(&node->lru_lock);
 	lru_link(m, node, winner);
+	gw_u32_and_relaxed(&gw_page(m, from)->flags, ~GW_PG_LRU_HELD);
 	gw_spin_unlock(&node->lru_lock);
 }
 
