@@ -36,6 +36,7 @@ int cli_bench(int argc, char **argv);
 int cli_frag(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_snapshot(int argc, char **argv);
+int cli_stress(int argc, char **argv);
 
 /* Say what is wrong (V2), its control bytes replaced. Returns CLI_BAD. */
 int cli_fail(const char *fmt, ...) GW_PRINTF(1, 2);

@@ -18,6 +18,7 @@ static const struct cli_verb verbs[] = {
 	{"frag", "how fragmented memory is: free blocks, indices, a picture", cli_frag},
 	{"plan", "what compaction would give, what it costs, what stands in the way", cli_plan},
 	{"snapshot", "record this host's memory map as one file", cli_snapshot},
+	{"stress", "run a workload on the engine, and look for what it lost", cli_stress},
 };
 
 static const struct cli_verb *

@@ -13,10 +13,10 @@
 #include "godwit/compact.h"
 #include "machine/soft/soft.h"
 
-#define FRAMES	 2048
-#define PROGRAMS 2
-#define PAGES	 64
-#define STEPS	 10000
+#define FRAMES	     2048
+#define PROGRAMS     2
+#define PAGES	     64
+#define STEPS	     10000
 #define ENOUGH_MOVED 100
 
 struct world {

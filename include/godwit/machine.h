@@ -32,10 +32,11 @@ struct gw_machine_ops {
 	void (*copy_frames)(void *ctx, const struct gw_copy *copies, size_t n);
 	/* No CPU uses a translation to these pages (by first frame) any more when this returns. */
 	void (*flush_frames)(void *ctx, const gw_pfn_t *frames, size_t n);
-	/* The bytes of a frame, for page tables and for clearing; NULL if frames have none. Any task. */
+	/* The bytes of a frame, for page tables and for clearing; NULL if frames have none. Any
+	 * task. */
 	void *(*frame_address)(void *ctx, gw_pfn_t frame);
-	/* No CPU uses a translation of [start, end) of address space `mm_id`, nor walks its tables there
-	 * on one begun before, when this returns. Any task; never sleeps. */
+	/* No CPU uses a translation of [start, end) of address space `mm_id`, nor walks its tables
+	 * there on one begun before, when this returns. Any task; never sleeps. */
 	void (*flush_range)(void *ctx, uint32_t mm_id, uint64_t start, uint64_t end);
 	/* An invariant is broken. Does not return, except in tests of the checks. */
 	void (*bug)(void *ctx, const char *message);

@@ -2,8 +2,8 @@
 /*
  * mm.h - address spaces: mapping memory, touching it, sharing it, giving it up.
  *
- * Idea. A gw_mm is what a process has of memory: VMAs in order, a four-level page table, users. What Linux
- * does with an address space while pages migrate can be done here: map and unmap, change
+ * Idea. A gw_mm is what a process has of memory: VMAs in order, a four-level page table, users.
+ * What Linux does with an address space while pages migrate can be done here: map and unmap, change
  * protection, move and resize, fork with copy-on-write, grow a stack, build and shift exec's
  * temporary stack, exit. Each of these races with migration (FACTS R1 to R15).
  *
@@ -64,18 +64,20 @@ GW_MUST_CHECK int gw_mmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsig
 /* Unmap a range; parts that are not mapped are fine. Splits VMAs. 0, -EINVAL, -ENOMEM. */
 GW_MUST_CHECK int gw_munmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len);
 
-/* Change protection. 0; -EINVAL, -ENOMEM (a part is not mapped, or no memory) with nothing changed. */
+/* Change protection. 0; -EINVAL, -ENOMEM (a part is not mapped, or no memory) with nothing changed.
+ */
 GW_MUST_CHECK int gw_mprotect(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot);
 
 /*
  * Move and resize a mapping (one VMA). `out` is where it is now: in place if it fits, else
  * elsewhere. 0, -EINVAL, -EFAULT (not one mapping), -ENOMEM.
  */
-GW_MUST_CHECK int gw_mremap(struct gw_mm *mm, gw_vaddr_t old_addr, uint64_t old_len, uint64_t new_len,
-	gw_vaddr_t *out);
+GW_MUST_CHECK int gw_mremap(
+	struct gw_mm *mm, gw_vaddr_t old_addr, uint64_t old_len, uint64_t new_len, gw_vaddr_t *out);
 
 /* 0, -EINVAL, -ENOMEM (a part is not mapped). */
-GW_MUST_CHECK int gw_madvise(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, enum gw_advice advice);
+GW_MUST_CHECK int gw_madvise(
+	struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, enum gw_advice advice);
 
 /*
  * Lock a range: its pages are there from now on, and are meant to stay; or let go. They keep their
@@ -85,12 +87,11 @@ GW_MUST_CHECK int gw_madvise(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, en
 GW_MUST_CHECK int gw_mlock(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, bool lock);
 
 /*
- * exec's temporary stack (R7): map `len` bytes below `top` as a temporary stack, to be written with the
- * new program's arguments; then shift it down by `shift` bytes to its final place. Between
- * the two, rmap cannot be trusted for its pages: migration leaves them alone.
- *   top, shift  bytes, page aligned
- *   addr        any address in the temporary stack
- * 0, -EINVAL, -ENOMEM (the place is taken, or no memory).
+ * exec's temporary stack (R7): map `len` bytes below `top` as a temporary stack, to be written with
+ * the new program's arguments; then shift it down by `shift` bytes to its final place. Between the
+ * two, rmap cannot be trusted for its pages: migration leaves them alone. top, shift  bytes, page
+ * aligned addr        any address in the temporary stack 0, -EINVAL, -ENOMEM (the place is taken,
+ * or no memory).
  */
 GW_MUST_CHECK int gw_exec_stack(struct gw_mm *mm, gw_vaddr_t top, uint64_t len, gw_vaddr_t *out);
 GW_MUST_CHECK int gw_exec_shift(struct gw_mm *mm, gw_vaddr_t addr, uint64_t shift);
@@ -104,11 +105,11 @@ GW_MUST_CHECK int gw_fault(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access acc
 
 /*
  * What a CPU's page walk finds, setting young and, for a write, dirty on the way: 0 with *pfn and
- * *writable (a later write may use the translation), or -EFAULT: gw_fault() is due. No locks: the caller
- * is a CPU that flushes wait for (gw_machine_ops.flush_range).
+ * *writable (a later write may use the translation), or -EFAULT: gw_fault() is due. No locks: the
+ * caller is a CPU that flushes wait for (gw_machine_ops.flush_range).
  */
-GW_MUST_CHECK int gw_mm_walk(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access access, gw_pfn_t *pfn,
-	bool *writable);
+GW_MUST_CHECK int gw_mm_walk(
+	struct gw_mm *mm, gw_vaddr_t addr, enum gw_access access, gw_pfn_t *pfn, bool *writable);
 
 /* The address space's number among its machine's, never reused: the tag of its translations. */
 uint32_t gw_mm_id(const struct gw_mm *mm);

@@ -24,8 +24,8 @@ struct gw_soft;
  * afterwards (seeded). config->n_cpus CPUs with a TLB each.
  * Returns 0, -EINVAL (err), -ENOMEM.
  */
-GW_MUST_CHECK int gw_soft_create(const struct gw_machine_config *config, struct gw_soft **out,
-	struct gw_error *err);
+GW_MUST_CHECK int gw_soft_create(
+	const struct gw_machine_config *config, struct gw_soft **out, struct gw_error *err);
 /* No task attached any more. */
 void gw_soft_destroy(struct gw_soft *soft);
 struct gw_machine *gw_soft_machine(struct gw_soft *soft);
