@@ -238,7 +238,7 @@ places_of(struct spaces *s, gw_pfn_t page)
 	gw_page_lock(s->m, page);
 	anon_vma = gw_page_get_anon_vma(s->m, page);
 	assert_non_null(anon_vma);
-	gw_rmap_walk(s->m, anon_vma, gw_page(s->m, page)->index, &walk);
+	gw_rmap_walk(s->m, anon_vma, gw_frame_index(gw_page(s->m, page)), &walk);
 	gw_anon_vma_put(anon_vma);
 	gw_page_unlock(s->m, page);
 	return places;

@@ -292,19 +292,12 @@ static void
 pipes_are_plain(void **state)
 {
 	static const char *const commands[] = {
-<<<<<<< HEAD
 		"godwit frag --snapshot " REAL,
 		"godwit plan --snapshot " REAL,
 		"godwit frag --width 60 --snapshot " SMALL,
 		"LC_ALL=C.UTF-8 TERM=xterm-256color COLUMNS=200 godwit plan --snapshot " SMALL,
 		"godwit plan --color=never --snapshot " SMALL,
-=======
-		"godwit frag --snapshot " SNAPSHOT,
-		"godwit plan --snapshot " SNAPSHOT,
-		"LC_ALL=C.UTF-8 TERM=xterm-256color COLUMNS=200 godwit plan --snapshot " SNAPSHOT,
-		"godwit plan --color=never --snapshot " SNAPSHOT,
 		"godwit stress storm --seconds 1",
->>>>>>> virt
 	};
 
 	(void)state;
