@@ -49,6 +49,12 @@ static const struct measurement {
 	{"page-lock", "a page lock taken and given back", bench_page_lock, false},
 	{"migrate", "single pages moved by their owner, 512 at a time", bench_migrate, false},
 	{"planners", "both planners on a zone of which a quarter is in use", bench_planners, false},
+	{"soft-access", "loads through a TLB", bench_soft_access, false},
+	{"soft-fault", "first touches of anonymous memory", bench_soft_fault, false},
+	{"soft-fork", "fork, exit and exec", bench_soft_fork, false},
+	{"soft-move", "mapped pages moved with their bytes", bench_soft_move, false},
+	{"soft-compact", "a fragmented machine of 1 GiB, with bytes", bench_soft_compact, false},
+	{"soft-compact-4gib", "the same of 4 GiB (needs as much)", bench_soft_compact_4gib, true},
 	{"host-24gib", "a recorded host loaded and planned on", bench_host_24gib, false},
 	{"host-1tib", "a made-up host of 1 TiB (needs 11 GiB)", bench_host_1tib, true},
 };

@@ -48,6 +48,13 @@ int bench_migrate(struct bench *b);
 /* planners.c */
 int bench_planners(struct bench *b);
 int bench_host_1tib(struct bench *b);
+/* soft.c */
+int bench_soft_access(struct bench *b);
+int bench_soft_fault(struct bench *b);
+int bench_soft_fork(struct bench *b);
+int bench_soft_move(struct bench *b);
+int bench_soft_compact(struct bench *b);
+int bench_soft_compact_4gib(struct bench *b);
 /* host.c */
 int bench_host_24gib(struct bench *b);
 
