@@ -18,12 +18,11 @@
 #include <unistd.h>
 
 #include "godwit/zone.h"
+#include "small_host.h"
 
 /* A recorded host, and one made here of few frames, which is read in no time; $T is `directory`. */
 #define REAL  "data/thp.before.tar.zst"
 #define SMALL "$T/small.tar"
-
-#define SMALL_FRAMES 8192u
 
 static char directory[] = "/tmp/godwit-cli-XXXXXX";
 
@@ -31,62 +30,6 @@ struct outcome {
 	int status; /* 128 + signal if it was killed */
 	char *out, *err;
 };
-
-static const char small_zoneinfo[] = "Node 0, zone   Normal\n"
-				     "  pages free     4096\n"
-				     "        min      10\n"
-				     "        low      12\n"
-				     "        high     14\n"
-				     "        spanned  8176\n"
-				     "        present  8176\n"
-				     "        managed  8176\n"
-				     "  pagesets\n"
-				     "    cpu: 0\n"
-				     "              count: 0\n"
-				     "              high:  300\n"
-				     "              batch: 63\n"
-				     "  start_pfn:           16\n";
-static const char small_buddyinfo[] = "Node 0, zone Normal 1024 0 0 0 0 0 0 0 0 0 3\n";
-
-static void
-add_member(struct archive *a, const char *name, const void *data, size_t len)
-{
-	struct archive_entry *entry = archive_entry_new();
-
-	archive_entry_set_pathname(entry, name);
-	archive_entry_set_filetype(entry, AE_IFREG);
-	archive_entry_set_perm(entry, 0644);
-	archive_entry_set_size(entry, (la_int64_t)len);
-	assert_int_equal(archive_write_header(a, entry), ARCHIVE_OK);
-	assert_int_equal(archive_write_data(a, data, len), (la_ssize_t)len);
-	archive_entry_free(entry);
-}
-
-/* 32 MiB: slab below, free blocks above, and between them anonymous pages with holes. */
-static void
-make_small(const char *path)
-{
-	static uint64_t flags[SMALL_FRAMES], counts[SMALL_FRAMES];
-	struct archive *a = archive_write_new();
-
-	for (unsigned i = 0; i < SMALL_FRAMES; i++) {
-		if (i < 1024)
-			flags[i] = UINT64_C(1) << 7; /* SLAB */
-		else if (i < 5120 && i % 4)
-			flags[i] = 0x5828; /* UPTODATE, LRU, MMAP, ANON, SWAPBACKED */
-		else
-			flags[i] = UINT64_C(1) << 10; /* BUDDY */
-		counts[i] = flags[i] == 0x5828;
-	}
-	assert_int_equal(archive_write_set_format_pax_restricted(a), ARCHIVE_OK);
-	assert_int_equal(archive_write_open_filename(a, path), ARCHIVE_OK);
-	add_member(a, "kpageflags", flags, sizeof flags);
-	add_member(a, "kpagecount", counts, sizeof counts);
-	add_member(a, "zoneinfo", small_zoneinfo, strlen(small_zoneinfo));
-	add_member(a, "buddyinfo", small_buddyinfo, strlen(small_buddyinfo));
-	assert_int_equal(archive_write_close(a), ARCHIVE_OK);
-	archive_write_free(a);
-}
 
 static char *
 read_all(const char *path)
@@ -784,7 +727,7 @@ make_directory(void **state)
 	if (!getenv("GODWIT") || !mkdtemp(directory) || chmod(directory, 0755) != 0)
 		return -1;
 	snprintf(path, sizeof path, "%s/small.tar", directory);
-	make_small(path);
+	small_host_write(path);
 	return 0;
 }
 
