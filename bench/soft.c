@@ -119,15 +119,15 @@ sample(struct bench_samples *samples, double value)
 
 /* ---- accesses and faults ---- */
 
-/* Loads, n of them, over `pages` pages; from another cache line of each, or they would share a set
- * of the host's cache. */
+/* Loads, n of them, over `pages` pages, a power of two; from another cache line of each, or they
+ * would share a set of the host's cache. */
 static double
 load_rate(struct gw_mm *mm, gw_vaddr_t addr, unsigned pages, unsigned n)
 {
 	uint64_t start = cli_now_ns(), value, sum = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		gw_vaddr_t page = i % pages;
+		gw_vaddr_t page = i & (pages - 1);
 
 		if (gw_cpu_load(mm, addr + page * GW_PAGE_SIZE + page % 64 * 64, &value))
 			return -1;
