@@ -475,26 +475,58 @@ bench_soft_move(struct bench *b)
 /* ---- compaction ---- */
 
 /* All memory in use, then half of the pages given back at random. */
-static struct gw_mm *
-fragment(struct soft_bench *s, unsigned pages, uint64_t *random)
+static int
+fragment(struct soft_bench *s, unsigned pages, uint64_t *random, struct shared *p)
 {
-	gw_vaddr_t addr;
-	struct gw_mm *mm = program(s, pages, true, &addr);
-
-	for (unsigned i = 0; mm && i < pages; i++)
+	p->mms[0] = program(s, pages, true, &p->addr);
+	if (!p->mms[0])
+		return -1;
+	p->n = 1;
+	for (unsigned i = 0; i < pages; i++)
 		if (bench_random(random) & 1024)
-			(void)!gw_madvise(
-				mm, addr + i * GW_PAGE_SIZE, GW_PAGE_SIZE, GW_MADV_DONTNEED);
+			(void)!gw_madvise(p->mms[0], p->addr + i * GW_PAGE_SIZE, GW_PAGE_SIZE,
+				GW_MADV_DONTNEED);
 	gw_drain_all_pages(s->m);
-	return mm;
+	return 0;
+}
+
+/* Nanoseconds to copy 4 KiB from pages anywhere to free frames anywhere. */
+static double
+scattered_copy(struct soft_bench *s, const struct shared *p, unsigned pages, uint64_t *random)
+{
+	const unsigned batches = 16;
+	gw_pfn_t from[BATCH], to[BATCH];
+	uint64_t ns = 0;
+
+	for (unsigned i = 0; i < batches; i++) {
+		uint64_t start;
+
+		for (unsigned k = 0; k < BATCH; k++) {
+			do {
+				from[k] = frame_of(p, (unsigned)(bench_random(random) % pages));
+			} while (from[k] == GW_PFN_NONE);
+			if (gw_alloc_pages(s->m, GW_GFP_USER_MOVABLE, 0, 0, &to[k]))
+				return -1;
+		}
+		start = cli_now_ns();
+		for (unsigned k = 0; k < BATCH; k++)
+			gw_migrate_copy(s->m, to[k], from[k], 0);
+		ns += cli_now_ns() - start;
+		for (unsigned k = 0; k < BATCH; k++)
+			gw_put_page(s->m, to[k]);
+	}
+	gw_drain_all_pages(s->m);
+	return (double)ns / batches / BATCH;
 }
 
 static int
 compact(struct bench *b, gw_pfn_t n_frames, const char *name, unsigned rounds)
 {
-	struct bench_samples rate = {.n = 0};
+	const unsigned pages = n_frames - n_frames / 32;
+	struct bench_samples rate = {.n = 0}, ratio = rate;
 	uint64_t random = 1;
 	struct soft_bench s;
+	char row[40];
 
 	if (open_soft(b, n_frames, &s))
 		return -1;
@@ -503,20 +535,28 @@ compact(struct bench *b, gw_pfn_t n_frames, const char *name, unsigned rounds)
 			.mode = GW_MIGRATE_SYNC,
 			.whole_zone = true,
 			.ignore_skip = true};
-		struct gw_mm *mm = fragment(&s, n_frames - n_frames / 32, &random);
 		struct gw_compact_stats stats = {0};
-		uint64_t start = cli_now_ns();
+		struct shared p;
+		double copied, ns;
+		uint64_t start;
 
-		if (!mm)
+		if (fragment(&s, pages, &random, &p))
 			break;
+		copied = scattered_copy(&s, &p, pages, &random);
+		start = cli_now_ns();
 		(void)gw_compact_zone(s.m, 0, &request, &stats);
-		bench_sample(&rate,
-			1e9 * (double)stats.migrate.succeeded / (double)(cli_now_ns() - start));
-		gw_mm_put(mm);
+		ns = (double)(cli_now_ns() - start);
+		bench_sample(&rate, 1e9 * (double)stats.migrate.succeeded / ns);
+		if (copied > 0 && stats.migrate.succeeded)
+			bench_sample(&ratio, ns / (double)stats.migrate.succeeded / copied);
+		close_shared(&p);
 	}
 	close_soft(&s);
 	bench_row(
 		b, name, "pages/s", &rate, "half of all pages free, at random; the scanners, SYNC");
+	snprintf(row, sizeof(row), "%s-ratio", name);
+	bench_row(
+		b, row, "x", &ratio, "of the time of copying 4 KiB between frames of that machine");
 	return rate.n ? 0 : fail("not enough memory");
 }
 
