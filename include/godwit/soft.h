@@ -38,7 +38,8 @@ struct gw_machine *gw_soft_machine(struct gw_soft *soft);
 GW_MUST_CHECK int gw_cpu_read(struct gw_mm *mm, gw_vaddr_t addr, void *buf, size_t len);
 GW_MUST_CHECK int gw_cpu_write(struct gw_mm *mm, gw_vaddr_t addr, const void *buf, size_t len);
 
-/* Aligned words: the fast path for benchmarks, and an atomic add that returns the old value. */
+/* Aligned words: the fast path for benchmarks, and an atomic add that tells the old value (`before`
+ * may be NULL). As above, or -EINVAL: not aligned to 8 bytes. */
 GW_MUST_CHECK int gw_cpu_load(struct gw_mm *mm, gw_vaddr_t addr, uint64_t *value);
 GW_MUST_CHECK int gw_cpu_store(struct gw_mm *mm, gw_vaddr_t addr, uint64_t value);
 GW_MUST_CHECK int gw_cpu_add(struct gw_mm *mm, gw_vaddr_t addr, uint64_t n, uint64_t *before);

@@ -133,6 +133,15 @@ storm_exit(struct storm_thread *t, struct storm_program *p)
 
 /* ---- exec ---- */
 
+/* True: done. Else only want of memory is an excuse. */
+static bool
+succeeded(struct storm_thread *t, const char *what, int err)
+{
+	if (err && err != -ENOMEM)
+		storm_lost(t->s, "%s gave %d", what, err);
+	return err == 0;
+}
+
 /* The arguments are written to the temporary stack and read back around its move (R7). */
 static bool
 build_stack(struct storm_thread *t, struct storm_program *p)
@@ -140,7 +149,8 @@ build_stack(struct storm_thread *t, struct storm_program *p)
 	struct storm_region *r = &p->regions[STORM_STACK];
 	gw_vaddr_t shift = (1 + storm_below(t, 2 * STACK_FIRST_PAGES)) * GW_PAGE_SIZE, addr = 0;
 
-	if (gw_exec_stack(p->mm, STACK_TOP, STACK_FIRST_PAGES * GW_PAGE_SIZE, &addr))
+	if (!succeeded(t, "building exec's stack",
+		    gw_exec_stack(p->mm, STACK_TOP, STACK_FIRST_PAGES * GW_PAGE_SIZE, &addr)))
 		return false;
 	r->id = gw_u32_add_relaxed(&t->s->region_ids, 1) + 1;
 	r->first = STORM_PAGES - STACK_FIRST_PAGES;
@@ -150,12 +160,18 @@ build_stack(struct storm_thread *t, struct storm_program *p)
 	for (unsigned i = 0; i < 4; i++)
 		if (!storm_write(t, p, r) || !storm_verify_some(t, p, r))
 			return false;
-	if (gw_exec_shift(p->mm, addr, shift))
+	if (!succeeded(t, "moving exec's stack", gw_exec_shift(p->mm, addr, shift)))
 		return false;
 	r->base -= shift;
-	if (storm_below(t, 2))
-		storm_expect_fault(t, p, STACK_TOP - GW_PAGE_SIZE, GW_ACCESS_READ);
+	storm_expect_fault(t, p, STACK_TOP - GW_PAGE_SIZE, GW_ACCESS_READ);
 	return storm_verify(t, p, r, r->first, r->end);
+}
+
+static bool
+map(struct storm_thread *t, struct storm_program *p, unsigned pages, gw_vaddr_t *addr)
+{
+	return succeeded(t, "mmap",
+		gw_mmap(p->mm, 0, pages * GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, addr));
 }
 
 static bool
@@ -163,17 +179,15 @@ map_regions(struct storm_thread *t, struct storm_program *p)
 {
 	for (unsigned i = STORM_STACK + 1; i < STORM_REGIONS; i++) {
 		struct storm_region *r = &p->regions[i];
+		unsigned pages = 1 + storm_below(t, STORM_PAGES);
 
-		r->id = gw_u32_add_relaxed(&t->s->region_ids, 1) + 1;
-		r->end = 1 + storm_below(t, STORM_PAGES);
-		if (gw_mmap(p->mm, 0, r->end * GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0,
-			    &r->base)) {
-			r->end = 0;
+		if (!map(t, p, pages, &r->base))
 			return false;
-		}
-		storm_region_forget(r, 0, r->end);
+		r->id = gw_u32_add_relaxed(&t->s->region_ids, 1) + 1;
+		r->end = pages;
+		storm_region_forget(r, 0, pages);
 	}
-	return gw_mmap(p->mm, 0, GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, &p->counters) == 0;
+	return map(t, p, 1, &p->counters);
 }
 
 void
@@ -183,7 +197,7 @@ storm_exec(struct storm_thread *t)
 
 	if (!p)
 		return;
-	if (gw_mm_create(t->s->m, &p->mm))
+	if (!succeeded(t, "making an address space", gw_mm_create(t->s->m, &p->mm)))
 		p->mm = NULL;
 	if (!p->mm || !build_stack(t, p) || !map_regions(t, p)) {
 		storm_no_memory(t);
@@ -276,7 +290,7 @@ storm_fork(struct storm_thread *t, struct storm_program *parent)
 
 	if (!child)
 		return;
-	if (fork_mm(parent, child, counters)) {
+	if (!succeeded(t, "fork", fork_mm(parent, child, counters))) {
 		child->mm = NULL;
 		storm_no_memory(t);
 		program_free(child);
