@@ -55,6 +55,11 @@
 #define GW_PG_COMPOUND	  0x000200u /* head of a page of order > 0 */
 #define GW_PG_LRU_HELD	  0x000400u /* isolated from the LRU list that the bits above name */
 #define GW_PG_LRU_BATCHED 0x000800u /* in a CPU's LRU-add batch */
+#define GW_PG_UPTODATE	  0x001000u /* its bytes are its store's, or newer */
+#define GW_PG_SWAPCACHE	  0x002000u /* anonymous, in the swap cache under its slot */
+#define GW_PG_PRIVATE	  0x004000u /* has private data, which holds a reference */
+#define GW_PG_MLOCKED	  0x008000u /* belongs on the unevictable list */
+#define GW_PG_REFERENCED  0x010000u /* used since reclaim last looked */
 #define GW_PG_FLAGS_MASK  0xffffffu
 
 #define GW_PG_ORDER_SHIFT 24
@@ -83,6 +88,13 @@ struct gw_page {
 	gw_pfn_t next, prev;
 	gw_atomic_ptr owner;
 };
+/* What few pages have; a side table of one for each frame, made when the first page needs it. */
+struct gw_page_extra {
+	gw_atomic_ptr private; /* struct gw_private; page lock */
+	gw_atomic_ptr memcg;   /* struct gw_memcg that the page is charged to; NULL: none */
+	gw_atomic_u32 slot;    /* of a page with SWAPCACHE; page lock */
+};
+
 _Static_assert(sizeof(struct gw_page) == 32, "a frame costs 32 bytes");
 
 static inline enum gw_page_type

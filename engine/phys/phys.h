@@ -108,6 +108,8 @@ struct gw_node {
 	unsigned n_zonelist, n_local; /* all; the node's own, which come first */
 };
 
+struct gw_swap;
+
 struct gw_machine {
 	/* Read-only after create. */
 	const struct gw_machine_ops *ops;
@@ -123,6 +125,8 @@ struct gw_machine {
 	struct gw_lru_batch *lru_batches; /* per CPU */
 	gw_waitq_table page_waits;
 	gw_percpu_u64 events;
+	gw_atomic_ptr extra;	 /* struct gw_page_extra, n_frames; NULL: nobody has needed it */
+	struct gw_swap *swap;	 /* NULL: no swap area; changes while the machine is idle */
 	gw_atomic_u32 mm_ids;	 /* address spaces made so far */
 	gw_atomic_u32 zero_page; /* set once, by the first address space; before, GW_PFN_NONE */
 };
@@ -134,6 +138,18 @@ gw_page(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return &m->pages[pfn];
 }
+
+/* The frame's row of the side table, NULL as long as there is none. */
+static inline struct gw_page_extra *
+gw_page_extra(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	struct gw_page_extra *extra = gw_ptr_load_acquire(&m->extra);
+
+	return extra ? &extra[pfn] : NULL;
+}
+
+/* The side table is there from now on: 0 or -ENOMEM. Never sleeps. */
+GW_MUST_CHECK int gw_page_extra_make(struct gw_machine *m);
 
 /* The first frame of the page in use that pfn is part of; pfn itself otherwise (C10). */
 static inline gw_pfn_t

@@ -65,15 +65,38 @@ void gw_anon_vma_put(struct gw_anon_vma *anon_vma);
 
 /*
  * Visit every place where the page may be mapped: the only walker. `visit` gets the VMA and the
- * address and returns false to end. The caller holds the page lock and a reference on anon_vma.
+ * address and returns false to end. The caller holds the page lock, and of an anonymous page a
+ * reference on its anon_vma; a file page's lock keeps its mapping.
  */
 struct gw_rmap_walk {
 	bool (*visit)(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr);
 	gw_pfn_t page;
+	struct gw_anon_vma *anon_vma; /* NULL: a file page */
 	void *ctx;
 };
-void gw_rmap_walk(struct gw_machine *m, struct gw_anon_vma *anon_vma, uint64_t index,
-	struct gw_rmap_walk *walk);
+void gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk);
+
+/* A file page gets one more entry: map count; the entry's reference is the caller's. */
+/* (gw_rmap_dup() and gw_rmap_remove() serve file pages, too.) */
+
+/* ---- for reclaim and writeback (unmap.c): page locked ---- */
+
+struct gw_page_use {
+	unsigned referenced; /* entries that were young; they are not any more */
+	bool mlocked;	     /* a VMA with GW_VM_LOCKED maps it */
+};
+/* Look at all entries that map the page, and make them old. No flush: a stale young mark is one
+ * round more. */
+void gw_page_referenced(struct gw_machine *m, gw_pfn_t page, struct gw_page_use *use);
+/*
+ * Unmap a page wholly: file pages leave no entry, anonymous ones in the swap cache leave entries of
+ * their slot. Dirty marks go to the page; CPUs are flushed. True if nothing maps it any more; false
+ * leaves it mapped where it still is (a VMA is locked, an entry was being changed).
+ */
+bool gw_page_unmap(struct gw_machine *m, gw_pfn_t page);
+/* Dirty marks of all entries go to the page, and CPUs are flushed, so that a later write marks them
+ * again. */
+void gw_page_collect_dirty(struct gw_machine *m, gw_pfn_t page);
 
 /* ---- migration entries (migration_entry.c) ---- */
 

@@ -35,8 +35,11 @@
 #define GW_VM_TEMP_STACK 0x10u /* exec's: rmap does not find its entries (R7) */
 #define GW_VM_HUGEPAGE	 0x20u
 #define GW_VM_NOHUGEPAGE 0x40u
+#define GW_VM_SHARED	 0x80u /* writes go to the file; else to private copies */
 
 struct gw_anon_vma;
+struct gw_mapping;
+struct gw_memcg;
 struct gw_anon_link; /* rmap.h */
 
 struct gw_vma {
@@ -45,7 +48,10 @@ struct gw_vma {
 	uint64_t pgoff;	      /* page offset of start; index of its page i: pgoff + i, 32 bits */
 	uint32_t flags;	      /* GW_VM_* */
 	/* Set once, under mmap_lock for reading and mm->table_lock; NULL until the first fault. */
-	gw_atomic_ptr anon_vma;	    /* struct gw_anon_vma: where new pages of the VMA belong */
+	gw_atomic_ptr anon_vma; /* struct gw_anon_vma: where new pages of the VMA belong */
+	/* A file's pages, from pgoff on; NULL: anonymous memory. A reference is held. Read-only. */
+	struct gw_mapping *mapping;
+	struct gw_inode file_node;  /* in mapping->vmas, by page offset; mapping->rmap_lock */
 	struct gw_anon_link *links; /* all anon_vmas that must find it; mmap_lock or root lock */
 };
 
@@ -61,7 +67,9 @@ struct gw_mm {
 	gw_spinlock table_lock;
 	gw_pfn_t root; /* the top table's frame */
 	gw_spinlock leaf_locks[GW_LEAF_LOCKS];
-	gw_atomic_u64 pages; /* rss */
+	gw_atomic_u64 pages;	   /* rss: entries of pages, migration entries included, swap not */
+	struct gw_memcg *memcg;	   /* whom faults charge; NULL: nobody. A reference is held */
+	gw_vaddr_t brk_start, brk; /* the heap: [brk_start, brk) is mapped; guarded by mmap_lock */
 };
 
 /* ---- VMAs (vma.c); mmap_lock held ---- */
