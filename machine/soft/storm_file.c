@@ -132,22 +132,19 @@ beyond_the_end(struct storm_thread *t, struct storm_program *p, const struct sto
 static void
 work_shared(struct storm_thread *t, struct storm_program *p, struct storm_file *f)
 {
-	gw_vaddr_t *addr = &p->file_maps[f - t->s->files];
+	gw_atomic_u64 *place = &p->file_maps[f - t->s->files];
 
-	if (!*addr && !map_file(t, p, f, GW_MAP_SHARED, addr)) {
-		*addr = 0;
-		return;
+	f->region.base = gw_u64_load_relaxed(place);
+	if (!f->region.base) {
+		if (!map_file(t, p, f, GW_MAP_SHARED, &f->region.base))
+			return;
+		gw_u64_store_relaxed(place, f->region.base);
 	}
-	f->region.base = *addr;
 	if (storm_below(t, 2))
 		(void)storm_write(t, p, &f->region);
 	else
 		(void)storm_verify_some(t, p, &f->region);
 	beyond_the_end(t, p, f);
-	if (storm_below(t, 16) == 0) {
-		if (succeeded(t, f, "munmap", gw_munmap(p->mm, *addr, STORM_PAGES * GW_PAGE_SIZE)))
-			*addr = 0;
-	}
 }
 
 /* What is written to a private mapping is not the file's. */
@@ -177,7 +174,7 @@ work_private(struct storm_thread *t, struct storm_program *p, struct storm_file 
 static void
 add(struct storm_thread *t, struct storm_program *p, struct storm_file *f)
 {
-	gw_vaddr_t addr = p->file_maps[f - t->s->files];
+	gw_vaddr_t addr = gw_u64_load_relaxed(&p->file_maps[f - t->s->files]);
 
 	for (unsigned i = 0; i < 32 && addr; i++) {
 		unsigned counter = storm_below(t, STORM_COUNTERS);
@@ -192,10 +189,11 @@ add(struct storm_thread *t, struct storm_program *p, struct storm_file *f)
 static void
 unmap(struct storm_thread *t, struct storm_program *p, struct storm_file *f)
 {
-	gw_vaddr_t *addr = &p->file_maps[f - t->s->files];
+	gw_atomic_u64 *place = &p->file_maps[f - t->s->files];
+	gw_vaddr_t addr = gw_u64_load_relaxed(place);
 
-	if (*addr && succeeded(t, f, "munmap", gw_munmap(p->mm, *addr, STORM_PAGES * GW_PAGE_SIZE)))
-		*addr = 0;
+	if (addr && succeeded(t, f, "munmap", gw_munmap(p->mm, addr, STORM_PAGES * GW_PAGE_SIZE)))
+		gw_u64_store_relaxed(place, 0);
 }
 
 void

@@ -63,8 +63,8 @@ struct storm_program {
 	pthread_rwlock_t layout;
 	unsigned users; /* guarded by storm->table */
 	struct storm_region regions[STORM_REGIONS];
-	gw_vaddr_t file_maps[STORM_FILES]; /* shared; 0: none. Set under the file's mutex, cleared
-					      alone */
+	/* Shared mappings; 0: none. Made under the file's mutex, undone with the layout alone. */
+	gw_atomic_u64 file_maps[STORM_FILES];
 	gw_vaddr_t counters;
 	gw_atomic_u64 added[STORM_COUNTERS]; /* what the counters must be once nobody adds */
 };

@@ -3,7 +3,6 @@
  * storm_program.c - the storm's programs: exec, fork, exit.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "godwit/memcg.h"
 #include "machine/soft/storm_internal.h"
@@ -278,7 +277,9 @@ fork_mm(struct storm_program *parent, struct storm_program *child, uint64_t *cou
 		counters[i] = gw_u64_load_relaxed(&parent->added[i]);
 	for (unsigned i = 0; i < STORM_REGIONS; i++)
 		before_fork(&child->regions[i], &parent->regions[i], &done[i]);
-	memcpy(child->file_maps, parent->file_maps, sizeof(child->file_maps));
+	for (unsigned i = 0; i < STORM_FILES; i++)
+		gw_u64_store_relaxed(
+			&child->file_maps[i], gw_u64_load_relaxed(&parent->file_maps[i]));
 	gw_fence_seq_cst();
 	err = gw_mm_fork(parent->mm, &child->mm);
 	gw_fence_seq_cst(); /* a write whose bytes were copied has raised `begun` */
