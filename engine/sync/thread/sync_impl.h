@@ -161,6 +161,8 @@ void gw_waitq_table_destroy(
 	gw_waitq_table *table, void (*release)(void *ctx, void *p, size_t bytes), void *ctx);
 GW_MUST_CHECK int gw_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit,
 	uint32_t waiters_bit, enum gw_wait mode, bool killable, void (*drop)(void *arg), void *arg);
+void gw_flag_wait(
+	gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag, uint32_t waiters_bit);
 void gw_bit_wake(
 	gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit);
 
@@ -190,6 +192,19 @@ gw_bit_unlock(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uin
 #endif
 	if (__builtin_expect((old & waiters_bit) != 0, 0))
 		gw_bit_wake(table, word, lock_bit, waiters_bit);
+}
+
+static inline void
+gw_flag_clear(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag, uint32_t waiters_bit)
+{
+	uint32_t old = gw_u32_and_release(word, ~flag); /* pairs with the acquire of who waits */
+
+#if GW_CHECKS
+	if (!(old & flag))
+		gw_sync_bug("a flag was cleared that was not set");
+#endif
+	if (__builtin_expect((old & waiters_bit) != 0, 0))
+		gw_bit_wake(table, word, flag, waiters_bit);
 }
 
 /* ---- reference counts ---- */
