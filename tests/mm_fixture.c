@@ -238,7 +238,8 @@ places_of(struct spaces *s, gw_pfn_t page)
 	gw_page_lock(s->m, page);
 	anon_vma = gw_page_get_anon_vma(s->m, page);
 	assert_non_null(anon_vma);
-	gw_rmap_walk(s->m, anon_vma, gw_frame_index(gw_page(s->m, page)), &walk);
+	walk.anon_vma = anon_vma;
+	gw_rmap_walk(s->m, &walk);
 	gw_anon_vma_put(anon_vma);
 	gw_page_unlock(s->m, page);
 	return places;
@@ -303,7 +304,8 @@ verify_page(struct spaces *s, struct count *c)
 	anon_vma = gw_page_get_anon_vma(s->m, c->page);
 	assert_non_null(anon_vma);
 	c->found = 0;
-	gw_rmap_walk(s->m, anon_vma, gw_frame_index(page), &walk);
+	walk.anon_vma = anon_vma;
+	gw_rmap_walk(s->m, &walk);
 	gw_anon_vma_put(anon_vma);
 	gw_page_unlock(s->m, c->page);
 	assert_int_equal(c->found, c->entries[c->page]); /* V2 */

@@ -72,9 +72,10 @@ int
 gw_unmap_for_migration(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma)
 {
 	struct unmap unmap = {.m = m};
-	struct gw_rmap_walk walk = {.visit = unmap_visit, .page = page, .ctx = &unmap};
+	struct gw_rmap_walk walk = {
+		.visit = unmap_visit, .page = page, .anon_vma = anon_vma, .ctx = &unmap};
 
-	gw_rmap_walk(m, anon_vma, gw_frame_index(gw_page(m, page)), &walk);
+	gw_rmap_walk(m, &walk);
 	if (!unmap.refused && !gw_page_mapped(m, page))
 		return unmap.n;
 	gw_remove_migration_entries(m, page, page, anon_vma);
@@ -117,9 +118,10 @@ gw_remove_migration_entries(
 	struct gw_machine *m, gw_pfn_t old, gw_pfn_t winner, struct gw_anon_vma *anon_vma)
 {
 	struct restore restore = {.m = m, .winner = winner};
-	struct gw_rmap_walk walk = {.visit = restore_visit, .page = old, .ctx = &restore};
+	struct gw_rmap_walk walk = {
+		.visit = restore_visit, .page = old, .anon_vma = anon_vma, .ctx = &restore};
 
-	gw_rmap_walk(m, anon_vma, gw_frame_index(gw_page(m, old)), &walk);
+	gw_rmap_walk(m, &walk);
 	return restore.n;
 }
 

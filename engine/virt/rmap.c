@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rmap.c - anon_vmas, their links to VMAs, and the walk from a page to its entries.
+ * rmap.c - anon_vmas, their links to VMAs, file mappings' VMAs, and the walk from a page to its
+ * entries.
  *
  * Invariants, besides K1 and K2 (rmap.h)
  *   K3  all anon_vmas that a VMA is linked to have one root; a VMA has links exactly if it has
@@ -10,6 +11,7 @@
  *   K5  an entry is copied only to a VMA whose link stands behind the source's, so a walk that has
  *       passed the source meets the copy later (R8, R9); the interval trees keep that order
  */
+#include "engine/store/store.h"
 #include "engine/virt/rmap.h"
 
 static void
@@ -285,23 +287,60 @@ gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page)
 	return anon_vma;
 }
 
-void
-gw_rmap_walk(struct gw_machine *m, struct gw_anon_vma *anon_vma, uint64_t index,
-	struct gw_rmap_walk *walk)
+/* Visit where vma would have the page; false: the walk ends. */
+static bool
+visit_in(struct gw_rmap_walk *walk, struct gw_vma *vma, uint64_t index)
 {
+	return walk->visit(walk, vma, gw_vma_start(vma) + ((index - vma->pgoff) << GW_PAGE_SHIFT));
+}
+
+static void
+walk_anon(struct gw_rmap_walk *walk, uint64_t index)
+{
+	struct gw_anon_vma *anon_vma = walk->anon_vma;
 	struct gw_inode *node;
 
-	GW_CHECK_ON(m, !(gw_page_flags(gw_page(m, walk->page)) & GW_PG_LOCKED));
 	gw_rw_read_lock(&anon_vma->root->lock);
 	for (node = gw_itree_first(&anon_vma->links, index, index + 1); node;
 		node = gw_itree_next(node, index, index + 1)) {
 		const struct gw_anon_link *link =
 			(struct gw_anon_link *)((char *)node - offsetof(struct gw_anon_link, node));
-		struct gw_vma *vma = link->vma;
 
-		if (!walk->visit(
-			    walk, vma, gw_vma_start(vma) + ((index - vma->pgoff) << GW_PAGE_SHIFT)))
+		if (!visit_in(walk, link->vma, index))
 			break;
 	}
 	gw_rw_read_unlock(&anon_vma->root->lock);
+}
+
+static struct gw_vma *
+vma_of_file_node(struct gw_inode *node)
+{
+	return (struct gw_vma *)((char *)node - offsetof(struct gw_vma, file_node));
+}
+
+static void
+walk_file(struct gw_mapping *mapping, struct gw_rmap_walk *walk, uint64_t index)
+{
+	struct gw_inode *node;
+
+	gw_rw_read_lock(&mapping->rmap_lock);
+	for (node = gw_itree_first(&mapping->vmas, index, index + 1); node;
+		node = gw_itree_next(node, index, index + 1)) {
+		if (!visit_in(walk, vma_of_file_node(node), index))
+			break;
+	}
+	gw_rw_read_unlock(&mapping->rmap_lock);
+}
+
+void
+gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk)
+{
+	const struct gw_page *page = gw_page(m, walk->page);
+	uintptr_t owner = (uintptr_t)gw_ptr_load_acquire(&page->owner);
+
+	GW_CHECK_ON(m, !(gw_page_flags(page) & GW_PG_LOCKED));
+	if (walk->anon_vma)
+		walk_anon(walk, gw_frame_index(page));
+	else if (owner && (owner & GW_OWNER_TAG) == GW_OWNER_MAPPING)
+		walk_file((struct gw_mapping *)owner, walk, gw_frame_index(page));
 }

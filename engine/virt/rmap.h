@@ -66,7 +66,8 @@ void gw_anon_vma_put(struct gw_anon_vma *anon_vma);
 /*
  * Visit every place where the page may be mapped: the only walker. `visit` gets the VMA and the
  * address and returns false to end. The caller holds the page lock, and of an anonymous page a
- * reference on its anon_vma; a file page's lock keeps its mapping.
+ * reference on its anon_vma; a file page's lock keeps its mapping (a page that is neither, or
+ * whose anon_vma is not given, has no places). During a walk the trees' lock is held for reading.
  */
 struct gw_rmap_walk {
 	bool (*visit)(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr);
@@ -75,9 +76,6 @@ struct gw_rmap_walk {
 	void *ctx;
 };
 void gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk);
-
-/* A file page gets one more entry: map count; the entry's reference is the caller's. */
-/* (gw_rmap_dup() and gw_rmap_remove() serve file pages, too.) */
 
 /* ---- for reclaim and writeback (unmap.c): page locked ---- */
 
@@ -104,12 +102,13 @@ void gw_page_collect_dirty(struct gw_machine *m, gw_pfn_t page);
  * Replace every present entry of a locked page by a migration entry (flags kept; the entry's
  * reference and map count given up). CPUs may use the old translations until the caller has
  * flushed them; so whoever zaps, moves or write-protects a migration entry flushes, too. Pages with
- * an entry in a temporary stack stay (R7). Returns how many were replaced, or -EAGAIN with all of
- * them restored if some could not be.
+ * an entry in a temporary stack stay (R7). anon_vma NULL: a file page. Returns how many were
+ * replaced, or -EAGAIN with all of them restored if some could not be.
  */
 int gw_unmap_for_migration(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma);
-/* Turn every migration entry that names `old` into an entry of `winner` (may be old). Returns how
- * many there were: as many as were made, but for those zapped (R15) or copied by a fork (R8). */
+/* Turn every migration entry that names `old`, whose owner and index are as they were, into an
+ * entry of `winner` (may be old). Returns how many there were: as many as were made, but for those
+ * zapped (R15) or copied by a fork (R8). */
 unsigned gw_remove_migration_entries(
 	struct gw_machine *m, gw_pfn_t old, gw_pfn_t winner, struct gw_anon_vma *anon_vma);
 /*

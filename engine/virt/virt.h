@@ -103,6 +103,15 @@ gw_atomic_u64 *gw_pte_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock
 /* The same, making tables as needed; NULL: no memory. Sleeps. */
 gw_atomic_u64 *gw_pte_alloc_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock);
 
+/* ---- truncation (zap.c) ---- */
+
+/*
+ * No address space has an entry of the file's pages [first, end) any more, nor of private copies
+ * made of them. The mapping's size is below `first` already, so that no fault brings one back;
+ * CPUs are flushed. The caller may hold a page lock. Sleeps.
+ */
+void gw_unmap_mapping_range(struct gw_mapping *mapping, uint64_t first, uint64_t end);
+
 /* ---- flushing: what a changed entry owes the CPUs ---- */
 
 /* No CPU uses a translation of [start, end) of mm any more when this returns. */

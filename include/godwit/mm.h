@@ -18,6 +18,7 @@
 #include "types.h"
 
 struct gw_mm;
+struct gw_mapping;
 
 typedef uint64_t gw_vaddr_t;
 

@@ -7,8 +7,8 @@
  * reported where it stands instead of being a deadlock once a month.
  *
  * Checked: a lock is waited for only while every lock held is of a lower rank, or of the same
- * where two page-table locks nest. A trylock cannot deadlock: it counts as held but is not
- * compared (the second page lock, PAGE).
+ * where two page-table locks nest, or an anon_vma's lock in a mapping's. A trylock cannot deadlock:
+ * it counts as held but is not compared (the second page lock, PAGE).
  */
 #include "engine/sync/sync.h"
 
@@ -20,7 +20,7 @@ gw_lock_check(enum gw_lock_rank rank)
 
 	if (!task)
 		return;
-	if (task->held[rank] && rank != GW_RANK_PAGETABLE)
+	if (task->held[rank] && rank != GW_RANK_PAGETABLE && rank != GW_RANK_RMAP)
 		gw_sync_bug("lock order: a second lock of one rank");
 	for (unsigned r = rank + 1; r < GW_RANK_NR; r++)
 		if (task->held[r])
