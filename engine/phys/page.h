@@ -60,6 +60,7 @@
 #define GW_PG_PRIVATE	  0x004000u /* has private data, which holds a reference */
 #define GW_PG_MLOCKED	  0x008000u /* belongs on the unevictable list */
 #define GW_PG_REFERENCED  0x010000u /* used since reclaim last looked */
+#define GW_PG_CHARGED	  0x020000u /* a memory control group pays for it (charge.h) */
 #define GW_PG_FLAGS_MASK  0xffffffu
 
 #define GW_PG_ORDER_SHIFT 24
@@ -146,11 +147,15 @@ gw_owner_is_anon(const void *owner)
 	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_ANON;
 }
 
-/* True if page migration knows how to move pages of this owner word. */
+/*
+ * Does page migration know how to move the page in use: it has an owner, or is in the swap cache
+ * with none yet (read in, never mapped), or an orphan with private data (A11). Unlocked a hint.
+ */
 static inline bool
-gw_owner_is_movable(const void *owner)
+gw_page_is_movable(const struct gw_page *page)
 {
-	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_MOVABLE || gw_owner_is_anon(owner);
+	return gw_ptr_load_relaxed(&page->owner) ||
+	       gw_page_flags(page) & (GW_PG_SWAPCACHE | GW_PG_PRIVATE);
 }
 
 #endif

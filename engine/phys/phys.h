@@ -109,6 +109,7 @@ struct gw_node {
 };
 
 struct gw_swap;
+struct gw_memcg;
 
 struct gw_machine {
 	/* Read-only after create. */
@@ -127,6 +128,8 @@ struct gw_machine {
 	gw_percpu_u64 events;
 	gw_atomic_ptr extra;	 /* struct gw_page_extra, n_frames; NULL: nobody has needed it */
 	struct gw_swap *swap;	 /* NULL: no swap area; changes while the machine is idle */
+	gw_spinlock memcg_lock;	 /* rank LEAF */
+	struct gw_memcg *memcgs; /* all of them; guarded by memcg_lock */
 	gw_atomic_u32 mm_ids;	 /* address spaces made so far */
 	gw_atomic_u32 zero_page; /* set once, by the first address space; before, GW_PFN_NONE */
 };
@@ -293,6 +296,18 @@ void gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn);
 void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner);
 
 /* ---- counting and complaining ---- */
+
+/* What a check has found, and where it tells. */
+struct gw_findings {
+	void (*report)(void *ctx, const char *line); /* may be NULL */
+	void *ctx;
+	unsigned n;
+};
+void GW_PRINTF(2, 3) gw_found(struct gw_findings *findings, const char *format, ...);
+
+/* The frames' part of gw_machine_check() and gw_machine_destroy() (engine/store/machine.c). */
+void gw_phys_check(struct gw_machine *m, struct gw_findings *findings);
+void gw_phys_destroy(struct gw_machine *m);
 
 static inline void
 gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)

@@ -96,13 +96,19 @@ GW_MUST_CHECK int gw_page_write_out(struct gw_machine *m, gw_pfn_t page);
 /* Sleep until the page is not under writeback; the caller holds a reference. */
 void gw_page_wait_writeback(struct gw_machine *m, gw_pfn_t page);
 
+/* Private data (file.h) goes to dst with its page; both locked, src's references frozen. dst gets
+ * the data's reference. Nothing if src has none. */
+void gw_page_move_private(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src);
+
 /* ---- swap (swap.c) ---- */
 
+/* The swap cache; NULL: the machine has no swap area. */
+struct gw_cache *gw_swap_cache(const struct gw_machine *m);
 /* A locked anonymous page enters the swap cache under a new slot and is dirty. 0, -ENOSPC (no swap,
  * or full), -ENOMEM. */
 GW_MUST_CHECK int gw_swap_cache_add(struct gw_machine *m, gw_pfn_t page);
-/* A locked page leaves the swap cache (the cache's reference dropped: not the last); its slot is
- * free if no entry names it. */
+/* A locked page, not under writeback, leaves the swap cache (the cache's reference dropped: not the
+ * last); its slot is free if no entry names it, else the page is clean. */
 void gw_swap_cache_delete(struct gw_machine *m, gw_pfn_t page);
 /* The same if no entry names its slot and it is not under writeback: true if it is out of the swap
  * cache. */
@@ -110,29 +116,44 @@ bool gw_swap_cache_try_delete(struct gw_machine *m, gw_pfn_t page);
 /* Reclaim's end: a locked, unmapped, clean page with exactly `refs` references leaves the swap
  * cache with its references frozen at 0. False: nothing changed. */
 GW_MUST_CHECK bool gw_swap_cache_remove_frozen(struct gw_machine *m, gw_pfn_t page, uint32_t refs);
+/*
+ * Unlock a page that may be in the swap cache, of any owner: how reclaim, migration and faults give
+ * the lock of an anonymous page back. If its last entry went meanwhile, and gw_swap_trim() found
+ * it locked, the page leaves the swap cache here. The caller holds a reference, and keeps it.
+ */
+void gw_swap_page_unlock(struct gw_machine *m, gw_pfn_t page);
 /* The slot of a page in the swap cache. Page locked. */
 uint32_t gw_page_slot(const struct gw_machine *m, gw_pfn_t page);
-/* One more entry names the slot; one fewer: the last frees it, unless the cache has it. Leaf lock
- * held. */
+/* One more entry names the slot, which an entry (its leaf lock held) or the swap cache (page
+ * locked) keeps. */
 void gw_swap_dup(struct gw_machine *m, uint32_t slot);
-void gw_swap_put(struct gw_machine *m, uint32_t slot);
+/* One fewer, leaf lock held or not: the last frees the slot, unless the cache has it; then it is
+ * true, and the caller owes gw_swap_trim(slot) as soon as it holds no leaf lock. */
+GW_MUST_CHECK bool gw_swap_put(struct gw_machine *m, uint32_t slot);
+/* Take the page of a slot that no entry names any more out of the swap cache. Never sleeps: if the
+ * page is locked, whoever unlocks it does it. No spinlock held. */
+void gw_swap_trim(struct gw_machine *m, uint32_t slot);
 /* Entries that name the slot. */
 uint32_t gw_swap_count(const struct gw_machine *m, uint32_t slot);
 /*
  * The page of a slot that the caller has seen in an entry: from the swap cache, or read into it.
- * With a reference, and locked. Under both it may be that the slot was freed meanwhile: the caller
- * compares the entry again. 0, -ENOENT (slot free: look again), -ENOMEM, -EINTR, the store's error.
+ * With a reference, locked, up to date and, soon, on an LRU list. Under both it may be that the
+ * slot was freed meanwhile: the caller compares the entry again, and unlocks with
+ * gw_swap_page_unlock(). Whoever maps a page that nobody maps (gw_rmap_new_anon()) says what its
+ * owner and index are: until then its owner word is GW_OWNER_ANON without a pointer, or an anon_vma
+ * that may be gone (R3). 0, -ENOENT (slot free: look again), -ENOMEM, -EINTR, the store's error.
  */
 GW_MUST_CHECK int gw_swap_get_page(
 	struct gw_machine *m, uint32_t slot, struct gw_memcg *memcg, gw_pfn_t *out);
+/* gw_page_write_out()'s I/O for a page of the swap cache: 0 or the store's error. Counts pswpout.
+ * Sleeps. */
+GW_MUST_CHECK int gw_swap_write(struct gw_machine *m, uint32_t slot, const void *bytes);
 
 /* ---- memory control groups (memcg.c) ---- */
 
 /* Charge a page in use that is charged to nobody: 0 or -ENOMEM (over the limit, also after reclaim
- * in the group). NULL memcg: 0. May sleep; no spinlock held. */
+ * in the group). NULL memcg: 0. May sleep; no spinlock held. Freeing the page ends the charge. */
 GW_MUST_CHECK int gw_memcg_charge(struct gw_memcg *memcg, gw_pfn_t page);
-/* Freeing a page ends its charge: called by gw_put_page()'s last step through phys. */
-void gw_memcg_uncharge(struct gw_machine *m, gw_pfn_t page);
 /* src's charge becomes dst's (A9): both locked, before src's last reference goes (E13). */
 void gw_memcg_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src);
 
