@@ -103,6 +103,7 @@ struct gw_node {
 	gw_atomic_u64 lru_frames[GW_LRU_NR];
 	gw_atomic_u64
 		isolated_frames[2]; /* off the anon and file lists (D12); added and subtracted */
+	gw_atomic_u32 kswapd;	    /* GW_KSWAPD_*, waited on by background reclaim */
 	/* Read-only after create: zones to try, in order. */
 	unsigned zonelist[GW_ZONES_MAX];
 	unsigned n_zonelist, n_local; /* all; the node's own, which come first */
@@ -294,6 +295,24 @@ void gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn);
 /* `winner` takes the LRU place that `from`, isolated, had; from's isolation ends (A2). References
  * are not touched. Takes the LRU lock. Both do nothing for a page that was on no list. */
 void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner);
+
+/* ---- reclaim's view ---- */
+
+/*
+ * Isolate up to n pages from the old end of a node's list, under one hold of the LRU lock, and
+ * append them to `list`, each with one reference more; of one group's only if memcg is not NULL.
+ * Pages that cannot be had go to the list's young end. Returns how many were looked at.
+ */
+unsigned gw_lru_isolate_tail(struct gw_machine *m, struct gw_node *node, enum gw_lru lru,
+	const struct gw_memcg *memcg, unsigned n, struct gw_page_list *list);
+/* The isolation of a page ends, and it comes back to no list: it is being freed. */
+void gw_lru_forget(struct gw_machine *m, gw_pfn_t pfn);
+/* Set or clear MLOCKED: the page goes to the unevictable list or to an ordinary one, now or when it
+ * comes to a list again. False: it was so already. The caller holds a reference. */
+bool gw_lru_set_mlocked(struct gw_machine *m, gw_pfn_t pfn, bool mlocked);
+/* A page was used otherwise than by a translation (file reads): the second time, it goes to the
+ * active list. The caller holds a reference. */
+void gw_page_mark_accessed(struct gw_machine *m, gw_pfn_t pfn);
 
 /* ---- counting and complaining ---- */
 
