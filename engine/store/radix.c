@@ -10,6 +10,7 @@
  *   N1  a node in the tree has at least one slot in use, and `used` of them
  *   N2  an empty tree has no node and no levels
  */
+#include "engine/phys/phys.h"
 #include "engine/store/radix.h"
 
 #define SLOT_BITS  6
@@ -121,8 +122,7 @@ grow(struct gw_radix *tree, struct gw_radix_pocket *pocket, unsigned levels)
 }
 
 gw_pfn_t
-gw_radix_insert(
-	struct gw_radix *tree, struct gw_radix_pocket *pocket, uint32_t index, gw_pfn_t pfn)
+gw_radix_insert(struct gw_radix *tree, struct gw_radix_pocket *pocket, uint32_t index, gw_pfn_t pfn)
 {
 	gw_pfn_t there = gw_radix_find(tree, index);
 	struct gw_radix_node *node;

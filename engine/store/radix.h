@@ -4,7 +4,8 @@
  *
  * Idea. A radix tree with 64 slots a node, as high as its largest index needs. Nodes are allocated
  * before the caller takes the lock that guards the tree: gw_radix_reserve() fills a pocket that an
- * insertion takes its nodes from, so that an insertion under a spinlock cannot fail. Most need none.
+ * insertion takes its nodes from, so that an insertion under a spinlock cannot fail. Most need
+ * none.
  */
 #ifndef GW_ENGINE_STORE_RADIX_H
 #define GW_ENGINE_STORE_RADIX_H
@@ -28,7 +29,8 @@ struct gw_radix_pocket {
 GW_MUST_CHECK int gw_radix_reserve(struct gw_machine *m, struct gw_radix_pocket *pocket);
 void gw_radix_unreserve(struct gw_machine *m, struct gw_radix_pocket *pocket);
 
-/* Does an insertion at index find the nodes that it needs in the tree? Then the pocket may be empty.
+/* Does an insertion at index find the nodes that it needs in the tree? Then the pocket may be
+ * empty.
  */
 bool gw_radix_has_node(const struct gw_radix *tree, uint32_t index);
 /* Store a frame where there is none; GW_PFN_NONE if that worked, else the frame that is there. */

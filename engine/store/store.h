@@ -9,9 +9,13 @@
  * Locks (docs/locking.md)
  *   page lock            a page enters and leaves a cache under its own lock only, and its
  *                        DIRTY-to-WRITEBACK step is made under it
- *   mapping->rmap_lock   rank RMAP: the interval tree of VMAs that map the file, and start, end,
- * pgoff of these VMAs cache->lock          rank TREE: the tree; and whoever finds a page by index
- * takes his reference under it (R16)
+ *   mapping->size_lock   rank SIZE: truncation, from the size to the last page
+ *   mapping->rmap_lock   rank RMAP: the interval tree of VMAs that map the file, and start, end and
+ *                        pgoff of these VMAs
+ *   cache->lock          rank TREE: the tree; and whoever finds a page by index takes his reference
+ *                        under it (R16)
+ * The end of writeback is not a lock: it may be waited for with a page lock held, since who writes
+ * a page out holds none.
  *
  * References of a page: one of each entry that maps it, one of the cache it is in, one of its
  * private data, and what tasks hold (isolation, lookups).
@@ -39,8 +43,8 @@ struct gw_mapping {
 	void *ctx;
 	unsigned flags;
 	gw_refcount refs;
-	gw_atomic_u64
-		pages; /* size; shrinks before pages go, so a lookup under a page lock is final */
+	gw_mutex size_lock;  /* rank SIZE: the size changes, and pages go, by one task at a time */
+	gw_atomic_u64 pages; /* size; shrinks before pages go: seen under a page lock, it is final */
 	struct gw_cache cache;
 	gw_rwlock rmap_lock;
 	struct gw_itree vmas; /* gw_vma.file_node, by page offset; guarded by rmap_lock */
@@ -89,11 +93,13 @@ void gw_page_set_dirty(struct gw_machine *m, gw_pfn_t page);
 /*
  * Write a locked page of a cache to its store if it is dirty: DIRTY becomes WRITEBACK, the page is
  * unlocked for the time of the I/O, and is locked again on return; mappings stay, their dirty marks
- * are collected first. 0 (clean now, unless somebody wrote meanwhile), or the store's error with
- * the page dirty again.
+ * are collected first. While WRITEBACK is set the page stays where it is in its cache; when the
+ * lock is held again it may be in none. The caller holds a reference and no other page lock. 0
+ * (clean now, unless somebody wrote meanwhile), or the store's error with the page dirty again.
  */
 GW_MUST_CHECK int gw_page_write_out(struct gw_machine *m, gw_pfn_t page);
-/* Sleep until the page is not under writeback; the caller holds a reference. */
+/* Sleep until the page is not under writeback; the caller holds a reference, and may hold its lock:
+ * then it is under none from here on. */
 void gw_page_wait_writeback(struct gw_machine *m, gw_pfn_t page);
 
 /* Private data (file.h) goes to dst with its page; both locked, src's references frozen. dst gets

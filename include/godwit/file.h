@@ -70,8 +70,8 @@ GW_MUST_CHECK int gw_mapping_truncate(struct gw_mapping *mapping, uint64_t pages
  * that could not be written are dirty again. */
 GW_MUST_CHECK int gw_mapping_sync(struct gw_mapping *mapping);
 
-/* Read and write bytes through the cache. 0; -EINVAL: beyond the end; -ENOMEM; the store's error.
- */
+/* Read and write bytes through the cache, page by page: those before a page that fails are done. 0;
+ * -EINVAL: beyond the end; -ENOMEM; -EINTR; the store's error. */
 GW_MUST_CHECK int gw_mapping_read(
 	struct gw_mapping *mapping, uint64_t offset, void *buf, size_t len);
 GW_MUST_CHECK int gw_mapping_write(

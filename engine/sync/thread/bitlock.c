@@ -4,8 +4,8 @@
  *
  * Idea. A waiter stands on its own stack, in the queue its word's address hashes to. It sets
  * the word's waiters bit; whoever gives the lock back and finds that bit set walks the queue. Flags
- * of the word that are waited for share its waiters bit and queue: a walk is for one bit, and passes
- * by those who wait for another.
+ * of the word that are waited for share its waiters bit and queue: a walk is for one bit, and
+ * passes by those who wait for another.
  *
  * Invariants
  *   Q1  a waiter is linked, and its word's waiters bit set, before it reads the lock bit; both
