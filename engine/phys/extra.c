@@ -5,7 +5,7 @@
  * Idea. One row a frame, made when the first page needs one, and there until the machine goes.
  * Tasks that make it at once agree on one.
  */
-#include "engine/phys/phys.h"
+#include "engine/phys/buddy.h"
 
 static size_t
 table_bytes(const struct gw_machine *m)
