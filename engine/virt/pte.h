@@ -74,6 +74,13 @@ gw_pte_pfn(gw_pte_t pte)
 	return (gw_pfn_t)(pte >> GW_PTE_PFN_SHIFT);
 }
 
+/* True if the entry is one of the page's, counted in its map count. */
+static inline bool
+gw_pte_maps(gw_pte_t pte, gw_pfn_t page)
+{
+	return pte & GW_PTE_PRESENT && !(pte & GW_PTE_ZERO) && gw_pte_pfn(pte) == page;
+}
+
 static inline gw_pte_t
 gw_pte_present(gw_pfn_t pfn, uint64_t flags)
 {
