@@ -345,17 +345,3 @@ gw_mapping_write(struct gw_mapping *mapping, uint64_t offset, const void *buf, s
 	}
 	return 0;
 }
-
-/* ---- moving ---- */
-
-int
-gw_mapping_migrate(
-	struct gw_mapping *mapping, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
-{
-	const struct gw_machine *m = mapping->machine;
-	const struct gw_copy copy = {.dst = dst, .src = src, .n = 1};
-
-	(void)mode;
-	m->ops->copy_frames(m->ctx, &copy, 1);
-	return 0;
-}
