@@ -112,6 +112,16 @@ gw_atomic_u64 *gw_pte_alloc_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock 
  */
 void gw_unmap_mapping_range(struct gw_mapping *mapping, uint64_t first, uint64_t end);
 
+/* ---- mlock (mlock.c) ---- */
+
+/* A VMA with GW_VM_LOCKED maps the page now (its leaf lock is held, or the page's lock): it goes to
+ * the unevictable list. */
+void gw_mlock_page(struct gw_machine *m, gw_pfn_t page);
+/* Such an entry goes, or its VMA is unlocked, or the page leaves its file: it is an ordinary page
+ * again. If another locked VMA maps it, reclaim will find that out. The caller holds a reference,
+ * if only the entry's. */
+void gw_munlock_page(struct gw_machine *m, gw_pfn_t page);
+
 /* ---- flushing: what a changed entry owes the CPUs ---- */
 
 /* No CPU uses a translation of [start, end) of mm any more when this returns. */

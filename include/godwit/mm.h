@@ -103,9 +103,9 @@ GW_MUST_CHECK int gw_madvise(
 	struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, enum gw_advice advice);
 
 /*
- * Lock a range: its pages are there from now on, and are meant to stay; or let go. They keep their
- * places on the LRU lists. 0, -EINVAL, -ENOMEM (a part is not mapped or allows no access, or
- * no memory: some pages may be there), -EINTR as gw_fault().
+ * Lock a range: its pages are there from now on, and stay, on the unevictable list (migration may
+ * move them); or let go. 0, -EINVAL, -ENOMEM (a part is not mapped or allows no access, or no
+ * memory: some pages may be there), -EINTR as gw_fault().
  */
 GW_MUST_CHECK int gw_mlock(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, bool lock);
 
