@@ -13,7 +13,7 @@
  * reference only while frozen by a holder of its page lock, who sleeps nowhere before it thaws it
  * or takes it out
  */
-#include "engine/store/store.h"
+#include "engine/store/mapping_internal.h"
 
 static gw_pfn_t
 find_at(const struct gw_radix *tree, uint32_t *index)
@@ -152,4 +152,21 @@ gw_page_cache(const struct gw_machine *m, gw_pfn_t page, uint64_t *index)
 		return NULL;
 	*index = gw_page_slot(m, page);
 	return gw_swap_cache(m);
+}
+
+/* H1, of the pages of files; engine/store/swap.c has the others. */
+void
+gw_cache_check(struct gw_machine *m, struct gw_findings *findings)
+{
+	for (gw_pfn_t pfn = 0; pfn < m->n_frames; pfn++) {
+		const struct gw_page *page = gw_page(m, pfn);
+		struct gw_mapping *mapping = NULL;
+
+		if (gw_flags_type(gw_page_flags(page)) == GW_PAGE_USED)
+			mapping = gw_page_mapping(m, pfn);
+		if (mapping && gw_radix_find(&mapping->cache.tree, gw_frame_index(page)) != pfn)
+			gw_found(findings,
+				"H1: page %u says page %u of a file, whose cache has another", pfn,
+				gw_frame_index(page));
+	}
 }

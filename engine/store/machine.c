@@ -2,6 +2,7 @@
 /*
  * machine.c - the end of a machine, and its check, with what engine/store adds to both.
  */
+#include "engine/store/mapping_internal.h"
 #include "engine/store/swap_internal.h"
 
 void
@@ -21,5 +22,6 @@ gw_machine_check(struct gw_machine *m, void (*report)(void *ctx, const char *lin
 
 	gw_phys_check(m, &findings);
 	gw_swap_check(m, &findings);
+	gw_cache_check(m, &findings);
 	return findings.n;
 }

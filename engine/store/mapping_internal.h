@@ -21,5 +21,7 @@ void gw_mapping_remove_page(struct gw_mapping *mapping, gw_pfn_t page);
 /* Pages from `first` on leave the cache and what maps them; their bytes are lost. The size is not
  * above `first`, or nobody uses the mapping any more. */
 void gw_mapping_drop_pages(struct gw_mapping *mapping, uint64_t first);
+/* The files' part of gw_machine_check(): every page of a file stands in its cache. Idle machine. */
+void gw_cache_check(struct gw_machine *m, struct gw_findings *findings);
 
 #endif
