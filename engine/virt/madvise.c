@@ -7,7 +7,8 @@
  *
  * Invariants
  *   B1  a range with a hole in it is refused before anything is changed
- *   B2  what an entry lost is flushed before the lock is let go
+ *   B2  what an entry lost is flushed before the lock is let go, also what reclaim and migration
+ *       have taken from it and not yet flushed
  */
 #include "engine/store/store.h"
 #include "engine/virt/virt_internal.h"
@@ -69,27 +70,22 @@ make_old(gw_pte_t pte, unsigned prot)
 	return pte & ~(uint64_t)GW_PTE_YOUNG;
 }
 
-/* The range lies in one table. True: something changed. */
-static bool
+/* The range lies in one table. */
+static void
 change_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, change_fn change, unsigned prot)
 {
-	bool changed = false;
 	gw_spinlock *lock;
 	gw_atomic_u64 *word = gw_pte_lock(mm, start, &lock);
 
 	for (gw_vaddr_t addr = start; word && addr < end; addr += GW_PAGE_SIZE, word++) {
 		gw_pte_t pte = gw_u64_load_relaxed(word);
 
-		while (change(pte, prot) != pte) { /* CPUs may mark it meanwhile */
-			if (!gw_u64_cas_acq_rel(word, &pte, change(pte, prot)))
-				continue;
-			changed = true;
-			break;
-		}
+		while (change(pte, prot) != pte) /* CPUs may mark it meanwhile */
+			if (gw_u64_cas_acq_rel(word, &pte, change(pte, prot)))
+				break;
 	}
 	if (word)
 		gw_spin_unlock(lock);
-	return changed;
 }
 
 /* mmap_lock held: for reading if no VMA says otherwise than before. */
@@ -97,16 +93,14 @@ static void
 change_entries(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, change_fn change, unsigned prot)
 {
 	gw_vaddr_t addr = gw_table_next(mm, start, end);
-	bool changed = false;
 
 	while (addr < end) {
 		gw_vaddr_t next = gw_table_end(addr, end);
 
-		changed |= change_table(mm, addr, next, change, prot);
+		change_table(mm, addr, next, change, prot);
 		addr = gw_table_next(mm, next, end);
 	}
-	if (changed)
-		gw_flush_range(mm, start, end); /* B2 */
+	gw_flush_range(mm, start, end); /* B2 */
 }
 
 /* ---- the calls ---- */

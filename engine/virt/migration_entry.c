@@ -42,7 +42,8 @@ unmap_entry(struct gw_machine *m, gw_pfn_t page, gw_atomic_u64 *entry)
 
 	while (!gw_u64_cas_acq_rel(
 		entry, &pte, gw_pte_migration(page, pte & GW_PTE_WRITE, pte & GW_PTE_FLAGS)))
-		; /* a CPU has set young or dirty */
+		;		    /* a CPU has set young or dirty */
+	gw_rmap_keep_dirty(m, pte); /* the entry may be zapped while it migrates */
 	gw_rmap_remove(m, page);
 	gw_put_page(m, page);
 }

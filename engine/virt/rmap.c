@@ -9,7 +9,8 @@
  *   K4  an anon_vma has a reference for each of its links, each child (of which it is the root) and
  *       each migration under way (R2, D2); the last to go frees it, after a grace period
  *   K5  an entry is copied only to a VMA whose link stands behind the source's, so a walk that has
- *       passed the source meets the copy later (R8, R9); the interval trees keep that order
+ *       passed the source meets the copy later (R8, R9); the interval trees keep that order, and
+ *       so does a file's tree of VMAs
  */
 #include "engine/store/store.h"
 #include "engine/virt/rmap.h"
@@ -79,15 +80,19 @@ release_link(struct gw_machine *m, struct gw_anon_link *link)
 	m->ops->release(m->ctx, link, sizeof(*link));
 }
 
-/* Root lock held for writing: the tree gets the link where the VMA is now. */
+/* The tree gets the node where the VMA is now. The tree's lock held for writing. */
+static void
+insert_node(struct gw_itree *tree, struct gw_inode *node, const struct gw_vma *vma)
+{
+	node->start = vma->pgoff;
+	node->end = gw_vma_index(vma, gw_vma_end(vma));
+	gw_itree_insert(tree, node);
+}
+
 static void
 insert_link(struct gw_anon_link *link)
 {
-	const struct gw_vma *vma = link->vma;
-
-	link->node.start = vma->pgoff;
-	link->node.end = gw_vma_index(vma, gw_vma_end(vma));
-	gw_itree_insert(&link->anon_vma->links, &link->node);
+	insert_node(&link->anon_vma->links, &link->node, link->vma);
 }
 
 /* Root lock held for writing. */
@@ -206,10 +211,40 @@ gw_anon_vma_unlink(struct gw_vma *vma)
 }
 
 void
+gw_file_link(struct gw_vma *vma)
+{
+	struct gw_mapping *mapping = vma->mapping;
+
+	if (!mapping)
+		return;
+	gw_mapping_get(mapping);
+	gw_rw_write_lock(&mapping->rmap_lock);
+	insert_node(&mapping->vmas, &vma->file_node, vma);
+	gw_rw_write_unlock(&mapping->rmap_lock);
+}
+
+void
+gw_file_unlink(struct gw_vma *vma)
+{
+	struct gw_mapping *mapping = vma->mapping;
+
+	if (!mapping)
+		return;
+	gw_rw_write_lock(&mapping->rmap_lock);
+	gw_itree_remove(&mapping->vmas, &vma->file_node);
+	gw_rw_write_unlock(&mapping->rmap_lock);
+	gw_mapping_put(mapping);
+}
+
+void
 gw_vma_change_begin(struct gw_vma *vma)
 {
 	struct gw_anon_vma *anon_vma = gw_ptr_load_acquire(&vma->anon_vma);
 
+	if (vma->mapping) {
+		gw_rw_write_lock(&vma->mapping->rmap_lock);
+		gw_itree_remove(&vma->mapping->vmas, &vma->file_node);
+	}
 	if (!anon_vma)
 		return;
 	write_lock_root(anon_vma);
@@ -222,26 +257,40 @@ gw_vma_change_end(struct gw_vma *vma)
 {
 	struct gw_anon_vma *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
 
-	if (!anon_vma)
-		return;
-	for (struct gw_anon_link *link = vma->links; link; link = link->next)
-		insert_link(link);
-	write_unlock_root(anon_vma);
+	if (anon_vma) {
+		for (struct gw_anon_link *link = vma->links; link; link = link->next)
+			insert_link(link);
+		write_unlock_root(anon_vma);
+	}
+	if (vma->mapping) {
+		insert_node(&vma->mapping->vmas, &vma->file_node, vma);
+		gw_rw_write_unlock(&vma->mapping->rmap_lock);
+	}
 }
 
 /* ---- pages ---- */
 
 void
-gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t pfn, struct gw_vma *vma, gw_vaddr_t addr)
+gw_rmap_set_anon(
+	struct gw_machine *m, gw_pfn_t pfn, struct gw_vma *vma, gw_vaddr_t addr, bool shared)
 {
 	struct gw_page *page = gw_page(m, pfn);
-	void *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
+	struct gw_anon_vma *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
+	uint64_t index = gw_vma_index(vma, addr);
 
 	GW_BUG_ON(m, !anon_vma);
-	GW_CHECK_ON(m, gw_vma_index(vma, addr) > UINT32_MAX);
-	gw_frame_set_index(page, (uint32_t)gw_vma_index(vma, addr));
-	gw_u32_store_relaxed(&page->mapcount, 1);
+	GW_CHECK_ON(m, index > UINT32_MAX);
+	if (shared)
+		anon_vma = anon_vma->root;
+	gw_frame_set_index(page, (uint32_t)index);
 	gw_ptr_store_release(&page->owner, (void *)((uintptr_t)anon_vma | GW_OWNER_ANON));
+}
+
+void
+gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr)
+{
+	gw_u32_store_relaxed(&gw_page(m, page)->mapcount, 1);
+	gw_rmap_set_anon(m, page, vma, addr, false);
 }
 
 void
@@ -256,6 +305,17 @@ gw_rmap_remove(struct gw_machine *m, gw_pfn_t page)
 	uint32_t before = gw_u32_sub_acq_rel(&gw_page(m, page)->mapcount, 1);
 
 	GW_BUG_ON(m, before == 0);
+}
+
+void
+gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte)
+{
+	const struct gw_page *page = gw_page(m, gw_pte_pfn(pte));
+
+	/* An anonymous page that has no copy in swap is as good as dirty. */
+	if (pte & GW_PTE_DIRTY && (!gw_owner_is_anon(gw_ptr_load_acquire(&page->owner)) ||
+					  gw_page_flags(page) & GW_PG_SWAPCACHE))
+		gw_page_set_dirty(m, gw_pte_pfn(pte));
 }
 
 bool
@@ -312,12 +372,6 @@ walk_anon(struct gw_rmap_walk *walk, uint64_t index)
 	gw_rw_read_unlock(&anon_vma->root->lock);
 }
 
-static struct gw_vma *
-vma_of_file_node(struct gw_inode *node)
-{
-	return (struct gw_vma *)((char *)node - offsetof(struct gw_vma, file_node));
-}
-
 static void
 walk_file(struct gw_mapping *mapping, struct gw_rmap_walk *walk, uint64_t index)
 {
@@ -326,7 +380,7 @@ walk_file(struct gw_mapping *mapping, struct gw_rmap_walk *walk, uint64_t index)
 	gw_rw_read_lock(&mapping->rmap_lock);
 	for (node = gw_itree_first(&mapping->vmas, index, index + 1); node;
 		node = gw_itree_next(node, index, index + 1)) {
-		if (!visit_in(walk, vma_of_file_node(node), index))
+		if (!visit_in(walk, gw_vma_of_file_node(node), index))
 			break;
 	}
 	gw_rw_read_unlock(&mapping->rmap_lock);

@@ -46,17 +46,37 @@ GW_MUST_CHECK int gw_anon_vma_fork(struct gw_vma *child, const struct gw_vma *pa
 /* Undo all links of a VMA; frees what nobody needs any more. */
 void gw_anon_vma_unlink(struct gw_vma *vma);
 
+static inline struct gw_vma *
+gw_vma_of_file_node(struct gw_inode *node)
+{
+	return (struct gw_vma *)((char *)node - offsetof(struct gw_vma, file_node));
+}
+
+/* A VMA whose `mapping` is set enters the file's interval tree, with a reference on the file,
+ * before any entry of the file's pages is made in it, behind those that begin at the same page
+ * offset (R8, R9); and leaves it, which may be the last reference: sleeps. Without a mapping
+ * nothing. */
+void gw_file_link(struct gw_vma *vma);
+void gw_file_unlink(struct gw_vma *vma);
+
 /* Change start, end, pgoff of a VMA: between the two it is in no interval tree of rmap, and no walk
- * runs over its family (R5). With no anon_vma both do nothing. */
+ * runs over its family or its file (R5). Nothing for a VMA that rmap does not know. */
 void gw_vma_change_begin(struct gw_vma *vma);
 void gw_vma_change_end(struct gw_vma *vma);
 
 /* A new anonymous page of vma at addr: owner, index, first map. Page not visible yet. */
 void gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr);
+/* Owner and index of a locked page of the swap cache that nobody maps, before vma maps it at addr.
+ * `shared`: entries of other VMAs name its slot, so it belongs to what all of the family are linked
+ * to, the root. */
+void gw_rmap_set_anon(
+	struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr, bool shared);
 /* One more entry maps the page, leaf lock held; one fewer, after the flush that followed its
  * removal. The entry's reference is the caller's. */
 void gw_rmap_dup(struct gw_machine *m, gw_pfn_t page);
 void gw_rmap_remove(struct gw_machine *m, gw_pfn_t page);
+/* What a present entry that has gone owed its page, before gw_rmap_remove(): its dirty mark. */
+void gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte);
 bool gw_page_mapped(const struct gw_machine *m, gw_pfn_t page);
 
 /* The page's anon_vma with a counted reference, or NULL if it cannot be trusted (D3). */

@@ -81,12 +81,7 @@ gw_frame_alloc(struct gw_machine *m, gw_gfp_t gfp)
 {
 	gw_pfn_t pfn;
 
-	if (!gw_alloc_from_zonelist(m, gfp, 0, 0, GW_WMARK_MIN, &pfn))
-		return pfn;
-	/* What other CPUs keep for themselves does not count as free. */
-	gw_lru_add_drain_all(m);
-	gw_drain_all_pages(m);
-	return gw_alloc_from_zonelist(m, gfp, 0, 0, GW_WMARK_MIN, &pfn) ? GW_PFN_NONE : pfn;
+	return gw_alloc_pages(m, gfp, 0, 0, &pfn) ? GW_PFN_NONE : pfn;
 }
 
 gw_pfn_t
