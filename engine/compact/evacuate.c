@@ -313,7 +313,8 @@ static void
 empty_region(struct evacuation *ev, gw_pfn_t start)
 {
 	struct gw_compact_run *run = ev->run;
-	const struct gw_migrate_target target = {get_new_page, put_new_page, ev};
+	const struct gw_migrate_target target = {
+		.get_new_page = get_new_page, .put_new_page = put_new_page, .ctx = ev};
 	int err = -EBUSY;
 
 	if (isolate_region(run, start, start + ((gw_pfn_t)1 << ev->order)))

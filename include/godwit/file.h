@@ -35,8 +35,10 @@ struct gw_backing_ops {
 	/*
 	 * Move a page of a file in the cache to another frame: usually gw_mapping_migrate(). NULL:
 	 * only clean pages without private data move, and dirty ones are written out first, in SYNC
-	 * mode (FACTS 2.3). Both pages are locked, the old one is mapped nowhere. 0, -EAGAIN or
-	 * another negative errno with nothing changed.
+	 * mode (FACTS 2.3). Both pages are locked, the old one is mapped nowhere, and not under
+	 * writeback. What a callback does of its own it does first; the move itself, which
+	 * cannot be taken back, is gw_mapping_migrate()'s. 0, -EAGAIN (it is tried again), or
+	 * another negative errno, with nothing changed.
 	 */
 	int (*migrate)(
 		struct gw_mapping *mapping, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode);
@@ -77,7 +79,11 @@ GW_MUST_CHECK int gw_mapping_read(
 GW_MUST_CHECK int gw_mapping_write(
 	struct gw_mapping *mapping, uint64_t offset, const void *buf, size_t len);
 
-/* gw_backing_ops.migrate for stores that do not care where a page is. */
+/*
+ * gw_backing_ops.migrate for stores that do not care where a page is, and the end of any other:
+ * bytes, state, private data and the place in the cache go over. -EAGAIN if somebody else holds a
+ * reference on the page, or its private data does not let go.
+ */
 int gw_mapping_migrate(
 	struct gw_mapping *mapping, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode);
 

@@ -87,6 +87,13 @@ struct gw_migrate_target {
 	/* Takes an unused new page back (A1). NULL: gw_put_page(). */
 	void (*put_new_page)(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned order);
 	void *ctx;
+	/*
+	 * A page stays on the list, and why: -EAGAIN (its last pass found it in use, or locked),
+	 * -ENOMEM (no new page for it, or the call had ended before its turn), -EBUSY (this mode
+	 * does not wait for it), -EOPNOTSUPP (it never moves), or what its owner or store said.
+	 * Once for each such page; page locks may be held. May be NULL.
+	 */
+	void (*stayed)(void *ctx, struct gw_machine *m, gw_pfn_t page, int err);
 };
 
 /* Frames, unless said otherwise. */
@@ -111,8 +118,9 @@ void gw_page_list_init(struct gw_page_list *list);
 /*
  * Isolate the page of `pfn` for migration: off its LRU list if it is on one, out of the owner's
  * use, with a reference taken. Returns 0, -EBUSY (locked, being freed, refused, unevictable and
- * not allowed, pinned beyond what migration can account for), -EINVAL (free, a tail,
- * without an owner that can move it). Any attached task.
+ * not allowed, pinned beyond what migration can account for; if mode is not SYNC, under writeback,
+ * or dirty of a store that cannot migrate), -EINVAL (free, a tail, without an owner that can move
+ * it, of an unmovable file). Any attached task.
  */
 GW_MUST_CHECK int gw_isolate_page(
 	struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode, struct gw_page_list *list);
