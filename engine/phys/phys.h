@@ -256,8 +256,8 @@ enum gw_wmark { GW_WMARK_MIN, GW_WMARK_LOW, GW_WMARK_HIGH };
 
 /*
  * A watermark in frames; low and high with the boost. On Linux min has it too until kswapd has
- * reclaimed; here nobody reclaims, and it would keep memory from requests for ever. Zone lock not
- * needed.
+ * reclaimed; here perhaps nobody runs gw_kswapd(), and it would keep memory from requests for ever.
+ * Zone lock not needed.
  */
 uint64_t gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which);
 /* Would `mark` frames still be free after taking 2^order, and a block of that order be there?

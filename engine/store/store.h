@@ -169,6 +169,8 @@ void gw_memcg_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src);
 void gw_wake_kswapd(struct gw_machine *m, unsigned node);
 /* An allocation of `order` from node's zonelist found nothing: frames freed. Counts allocstall. */
 uint64_t gw_direct_reclaim(struct gw_machine *m, unsigned node, unsigned order, gw_gfp_t gfp);
+/* Frames of a node that reclaim might free: of files, and anonymous ones if there is swap. */
+uint64_t gw_reclaimable(const struct gw_machine *m, unsigned node);
 /* Reclaim these isolated pages (MADV_PAGEOUT); those left are put back. Returns frames freed. */
 uint64_t gw_reclaim_pages(struct gw_machine *m, struct gw_page_list *list);
 
