@@ -61,9 +61,12 @@ free_mapping(gw_rcu_head *head)
 void
 gw_mapping_put(struct gw_mapping *mapping)
 {
+	int err;
+
 	if (!gw_ref_put(&mapping->refs))
 		return;
-	(void)gw_mapping_sync(mapping); /* nobody is left to be told of an error */
+	err = gw_mapping_sync(mapping);
+	(void)err; /* nobody is left to be told: what the store refuses is lost */
 	gw_mapping_drop_pages(mapping, 0);
 	if (mapping->ops->release)
 		mapping->ops->release(mapping->ctx);
