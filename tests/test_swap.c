@@ -3,6 +3,7 @@
  * test_swap.c - slots, the swap cache, reading in, and private data of pages (FACTS A10, R3, 3.5).
  *
  * What entries do, the tests do with gw_swap_dup() and gw_swap_put(); there are no address spaces.
+ * The linker sends page locking here, so that another task can be played in between.
  */
 #include "test.h"
 
@@ -26,8 +27,45 @@ struct area {
 	int read_error, write_error;
 	unsigned released;
 	unsigned findings;
+	/* What another task does just before a page is locked or unlocked; once. */
+	void (*before_lock)(struct area *a, gw_pfn_t page);
+	void (*before_unlock)(struct area *a, gw_pfn_t page);
 	uint8_t bytes[SLOTS][GW_PAGE_SIZE];
 };
+
+int __real_gw_page_lock_killable(struct gw_machine *m, gw_pfn_t pfn);
+int __wrap_gw_page_lock_killable(struct gw_machine *m, gw_pfn_t pfn);
+void __real_gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn);
+void __wrap_gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn);
+
+static void
+run_hook(void (**hook)(struct area *a, gw_pfn_t page), struct area *a, gw_pfn_t page)
+{
+	void (*once)(struct area * a, gw_pfn_t page) = *hook;
+
+	if (!once)
+		return;
+	*hook = NULL;
+	once(a, page);
+}
+
+int
+__wrap_gw_page_lock_killable(struct gw_machine *m, gw_pfn_t pfn)
+{
+	struct area *a = fixture_of(m)->user;
+
+	run_hook(&a->before_lock, a, pfn);
+	return __real_gw_page_lock_killable(m, pfn);
+}
+
+void
+__wrap_gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn)
+{
+	struct area *a = fixture_of(m)->user;
+
+	run_hook(&a->before_unlock, a, pfn);
+	__real_gw_page_unlock(m, pfn);
+}
 
 static int
 area_read(void *ctx, uint64_t index, void *bytes)
@@ -69,6 +107,7 @@ setup_off(void **state)
 	struct area *a = calloc(1, sizeof(*a));
 
 	a->f = fixture_create(FRAMES, THREADS, 4);
+	a->f->user = a;
 	a->m = a->f->m;
 	a->free = fixture_free_frames(a->f);
 	*state = a;
@@ -390,6 +429,28 @@ test_trim_locked(void **state)
 	gw_put_page(a->m, page);
 }
 
+static void
+zap_page_slot(struct area *a, gw_pfn_t page)
+{
+	zap(a, gw_page_slot(a->m, page));
+}
+
+/* The last entry may go between the look at the count and the unlocking: the page does not stay
+ * behind (W5). */
+static void
+test_trim_at_unlock(void **state)
+{
+	struct area *a = *state;
+	gw_pfn_t page = swap_in(a, swap_out(a, 1));
+
+	a->before_unlock = zap_page_slot;
+	gw_swap_page_unlock(a->m, page);
+	assert_null(a->before_unlock);
+	assert_false(has(a, page, GW_PG_SWAPCACHE));
+	assert_int_equal(info_of(a).used, 0);
+	gw_put_page(a->m, page);
+}
+
 /* A slot is not given to others while bytes are on their way to it. */
 static void
 test_trim_under_writeback(void **state)
@@ -445,6 +506,37 @@ test_round_trip(void **state)
 	unlock_put(a, page);
 	fixture_check(a->f);
 	zap(a, slot);
+}
+
+static void
+move_to_other_slot(struct area *a, gw_pfn_t page)
+{
+	assert_true(gw_page_trylock(a->m, page));
+	gw_swap_cache_delete(a->m, page);
+	assert_int_equal(gw_swap_cache_add(a->m, page), 0);
+	__real_gw_page_unlock(a->m, page);
+}
+
+/* A page that was found under a slot, and is under another when its lock is there, is not the
+ * slot's. */
+static void
+test_found_page_moves_on(void **state)
+{
+	struct area *a = *state;
+	uint32_t slot = swap_out(a, 1);
+	gw_pfn_t page = swap_in(a, slot), right;
+
+	gw_page_unlock(a->m, page);
+	a->before_lock = move_to_other_slot;
+	right = swap_in(a, slot);
+	assert_null(a->before_lock);
+	assert_int_not_equal(right, page);
+	assert_int_equal(gw_page_slot(a->m, right), slot);
+	unlock_put(a, right);
+	zap(a, slot);
+	/* Nobody names its new slot: whoever looked took it out of the cache. */
+	assert_false(has(a, page, GW_PG_SWAPCACHE));
+	gw_put_page(a->m, page);
 }
 
 /* A page that could not be read is nowhere, and the next try reads again; the error is the store's,
@@ -939,8 +1031,10 @@ main(void)
 		T(test_remove_frozen),
 		T(test_trim),
 		T(test_trim_locked),
+		T(test_trim_at_unlock),
 		T(test_trim_under_writeback),
 		T(test_round_trip),
+		T(test_found_page_moves_on),
 		T(test_read_error),
 		T(test_write_error),
 		T(test_free_slot),
