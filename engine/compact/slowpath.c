@@ -134,11 +134,10 @@ direct_reclaim(struct slow_alloc *a, gw_pfn_t *out)
 {
 	a->reclaimed = gw_direct_reclaim(a->m, a->node, a->order, a->gfp);
 	a->no_progress = a->reclaimed && !costly(a) ? 0 : a->no_progress + 1;
-	if (!a->reclaimed)
-		return -ENOMEM;
 	gw_drain_pages(a->m); /* what was freed stands on a per-CPU list */
 	if (!try_free(a, out))
 		return 0;
+	gw_lru_add_drain_all(a->m);
 	gw_drain_all_pages(a->m);
 	return try_free(a, out);
 }

@@ -11,8 +11,8 @@
  *       seen under its leaf lock with the page locked, means this page (R10, R16)
  *   Q2  whoever's entry names a slot is linked to the root of the family the page came from, and
  *       to its anon_vma; if no other entry names it, the VMA's own will do
- *   Q3  a page that is mapped read-only stays in the swap cache: until it is written to, its copy
- * in swap is good
+ *   Q3  the page stays in the swap cache as long as other entries name the slot; with the last of
+ *       them it leaves when it is unlocked (W5 in swap.c)
  */
 #include "engine/store/store.h"
 #include "engine/virt/virt_internal.h"

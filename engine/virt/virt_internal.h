@@ -133,8 +133,7 @@ GW_MUST_CHECK int gw_vma_change_flags(
 
 /* ---- zap.c ---- */
 
-/* A present entry of vma has gone, flushed: give up its page's dirty mark, map and reference, and
- * what the swap cache keeps for nobody. No spinlock held. */
+/* A present entry of vma has gone, flushed: give up its page's dirty mark, map and reference. */
 void gw_zap_page(const struct gw_vma *vma, gw_pte_t pte);
 /* No entry of the range is left; its pages lose their map and reference. VMAs stay. */
 void gw_zap_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);

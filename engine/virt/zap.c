@@ -58,11 +58,6 @@ gw_zap_page(const struct gw_vma *vma, gw_pte_t pte)
 	if (vma->flags & GW_VM_LOCKED)
 		gw_munlock_page(m, page);
 	gw_rmap_remove(m, page);
-	if (gw_page_flags(gw_page(m, page)) & GW_PG_SWAPCACHE && gw_page_trylock(m, page)) {
-		if (!gw_page_mapped(m, page))
-			(void)gw_swap_cache_try_delete(m, page);
-		gw_swap_page_unlock(m, page);
-	}
 	gw_put_page(m, page);
 }
 
