@@ -65,16 +65,21 @@ lru_link(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
 	gw_u64_add_relaxed(&node->lru_frames[lru], (uint64_t)1 << gw_flags_order(flags));
 }
 
-/* lru_lock held. */
+/* Off the list that `flags` name, its LRU mark as it is: lru_link() follows (U5). lru_lock held. */
 static void
-lru_unlink(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
+lru_take(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn, uint32_t flags)
 {
-	struct gw_page *page = gw_page(m, pfn);
-	uint32_t flags = gw_u32_and_relaxed(&page->flags, ~GW_PG_LRU);
 	enum gw_lru lru = flags_lru(flags);
 
 	gw_list_remove(m, &node->lru[lru], pfn);
 	gw_u64_sub_relaxed(&node->lru_frames[lru], (uint64_t)1 << gw_flags_order(flags));
+}
+
+/* lru_lock held. */
+static void
+lru_unlink(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
+{
+	lru_take(m, node, pfn, gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_LRU));
 }
 
 static void
@@ -255,13 +260,15 @@ gw_lru_isolate_tail(struct gw_machine *m, struct gw_node *node, enum gw_lru lru,
 		gw_pfn_t pfn = node->lru[lru].last;
 		struct gw_page *page = gw_page(m, pfn);
 
-		lru_unlink(m, node, pfn);
 		if ((memcg && !is_charged_to(m, pfn, memcg)) ||
 			!gw_ref_get_unless_zero(&page->refcount)) {
-			lru_link(m, node, pfn); /* at the front: out of the way */
+			/* To the front, out of the way; who frees it must see that it is listed. */
+			lru_take(m, node, pfn, gw_page_flags(page));
+			lru_link(m, node, pfn);
 			continue;
 		}
 		count_isolated(node, gw_u32_or_relaxed(&page->flags, GW_PG_LRU_HELD), true);
+		lru_unlink(m, node, pfn);
 		gw_list_push_back(m, list, pfn);
 	}
 	gw_spin_unlock(&node->lru_lock);
@@ -282,7 +289,7 @@ relist(struct gw_machine *m, gw_pfn_t pfn, uint32_t clear, uint32_t set,
 	change = !unless(gw_page_flags(page));
 	listed = gw_page_flags(page) & GW_PG_LRU;
 	if (change && listed)
-		lru_unlink(m, node, pfn);
+		lru_take(m, node, pfn, gw_page_flags(page));
 	if (change) {
 		gw_u32_and_relaxed(&page->flags, ~clear);
 		gw_u32_or_relaxed(&page->flags, set);
