@@ -498,7 +498,7 @@ no_frame_no_page(void **state)
 	assert_non_null(frames);
 	fill_page(file, 0, 0x77);
 	pinned = gw_mapping_find(file, 0); /* reclaim cannot take it */
-	while (!gw_alloc_pages(s->m, GW_GFP_MOVABLE | GW_GFP_NO_WATERMARKS, 0, 0, &page))
+	while (!gw_alloc_pages(s->m, GW_GFP_MOVABLE | GW_GFP_DIRECT_RECLAIM, 0, 0, &page))
 		frames[n++] = page;
 	assert_int_equal(gw_mapping_read(file, PAGE, bytes, 8), -ENOMEM);
 	assert_int_equal(gw_mapping_write(file, PAGE, bytes, 8), -ENOMEM);
