@@ -109,6 +109,21 @@ not_now(struct gw_pass_mode mode)
 	return mode.later == GW_MIGRATE_SYNC ? -EAGAIN : -EBUSY;
 }
 
+/* The writer comes back for the lock, and his reference would be one too many: he gets it first. */
+static int
+wait_written(struct gw_machine *m, gw_pfn_t page)
+{
+	if (gw_current()->flags & GW_TASK_MEMALLOC)
+		return -EAGAIN; /* it blocks on no page lock */
+	gw_swap_page_unlock(m, page);
+	gw_page_wait_writeback(m, page);
+	gw_page_lock(m, page);
+	return gw_isolated_page_is_dead(m, page) ||
+			       gw_page_flags(gw_page(m, page)) & GW_PG_WRITEBACK
+		       ? -EAGAIN
+		       : 0;
+}
+
 /* The page of a store that cannot migrate. */
 static int
 make_clean(struct gw_machine *m, gw_pfn_t page, const struct gw_mapping *file,
@@ -129,20 +144,22 @@ make_clean(struct gw_machine *m, gw_pfn_t page, const struct gw_mapping *file,
 int
 gw_rmap_make_ready(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode)
 {
-	uint32_t flags = gw_page_flags(gw_page(m, page));
-	void *owner = owner_of(m, page);
-	const struct gw_mapping *file = file_of(owner);
+	const struct gw_mapping *file;
+	void *owner;
 
-	if (flags & GW_PG_WRITEBACK) {
-		if (mode.now != GW_MIGRATE_SYNC)
-			return not_now(mode);
-		gw_page_wait_writeback(m, page);
+	if (gw_page_flags(gw_page(m, page)) & GW_PG_WRITEBACK) {
+		int err = mode.now == GW_MIGRATE_SYNC ? wait_written(m, page) : not_now(mode);
+
+		if (err)
+			return err;
 	}
+	owner = owner_of(m, page);
+	file = file_of(owner);
 	if (file && file->flags & GW_MAPPING_UNMOVABLE)
 		return -EOPNOTSUPP;
 	if (file && !file->ops->migrate)
 		return make_clean(m, page, file, mode);
-	if (!owner && !(flags & GW_PG_SWAPCACHE)) { /* A11: the next pass frees it, if it works */
+	if (!owner && !gw_rmap_in_cache(m, page)) { /* A11: the next pass frees it, if it works */
 		(void)gw_page_release_private(m, page);
 		return -EAGAIN;
 	}
