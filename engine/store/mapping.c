@@ -275,7 +275,7 @@ read_part(struct gw_mapping *mapping, struct part part, void *buf)
 	err = gw_mapping_get_page(mapping, part.index, NULL, &page);
 	if (err)
 		return err;
-	set_flag(m, page, GW_PG_REFERENCED);
+	gw_page_mark_accessed(m, page);
 	bytes = m->ops->frame_address(m->ctx, page);
 	if (bytes)
 		gw_bytes_load(buf, bytes + part.start, part.len);
@@ -303,7 +303,8 @@ write_part(struct gw_mapping *mapping, struct part part, const void *buf)
 	bytes = m->ops->frame_address(m->ctx, page);
 	if (bytes)
 		gw_bytes_store(bytes + part.start, buf, part.len);
-	set_flag(m, page, GW_PG_UPTODATE | GW_PG_REFERENCED);
+	set_flag(m, page, GW_PG_UPTODATE);
+	gw_page_mark_accessed(m, page);
 	gw_page_set_dirty(m, page);
 	gw_page_unlock_and_put(m, page);
 	return 0;
