@@ -223,11 +223,11 @@ bounce_entries(struct spaces *s, gw_pfn_t page)
 	gw_get_page(s->m, page);
 	gw_page_lock(s->m, page);
 	anon_vma = gw_page_get_anon_vma(s->m, page);
-	if (anon_vma) {
+	if (anon_vma || gw_page_mapping(s->m, page)) {
 		n = gw_unmap_for_migration(s->m, page, anon_vma);
 		if (n > 0)
 			gw_remove_migration_entries(s->m, page, page, anon_vma);
-		gw_anon_vma_put(anon_vma);
+		put_anon_vma(anon_vma);
 	}
 	gw_page_unlock(s->m, page);
 	gw_put_page(s->m, page);
