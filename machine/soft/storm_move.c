@@ -108,6 +108,23 @@ is_status(int status)
 	       status == -EACCES || status == -EBUSY || status == -ENOMEM || status == -EAGAIN;
 }
 
+/* An address that the program may have mapped, of memory or of a file. */
+static gw_vaddr_t
+any_address(struct storm_thread *t, struct storm_program *p)
+{
+	struct storm_region *r = &p->regions[storm_below(t, STORM_REGIONS)];
+	gw_vaddr_t base = 0;
+
+	if (storm_below(t, 4) == 0)
+		base = gw_u64_load_relaxed(&p->file_maps[storm_below(t, STORM_FILES)]);
+	if (!base) {
+		pthread_mutex_lock(&r->mutex);
+		base = r->base;
+		pthread_mutex_unlock(&r->mutex);
+	}
+	return base + storm_below(t, STORM_PAGES) * GW_PAGE_SIZE;
+}
+
 static void
 move_some(struct storm_thread *t, struct storm_program *p)
 {
@@ -117,9 +134,7 @@ move_some(struct storm_thread *t, struct storm_program *p)
 	int ret;
 
 	for (unsigned i = 0; i < 64; i++) {
-		const struct storm_region *r = &p->regions[storm_below(t, STORM_REGIONS)];
-
-		addrs[i] = r->base + storm_below(t, STORM_PAGES) * GW_PAGE_SIZE;
+		addrs[i] = any_address(t, p);
 		nodes[i] = (int)storm_below(t, STORM_NODES);
 		status[i] = -EINVAL;
 	}
@@ -138,9 +153,7 @@ storm_move_pages(struct storm_thread *t, struct storm_program *p)
 	int ret;
 
 	if (storm_below(t, 8)) {
-		pthread_rwlock_rdlock(&p->layout); /* for the regions' addresses */
 		move_some(t, p);
-		pthread_rwlock_unlock(&p->layout);
 		return;
 	}
 	ret = gw_migrate_mm(p->mm, from, 1 + storm_below(t, 3));
