@@ -213,6 +213,36 @@ locked_pages_move(void **state)
 	gw_mm_put(mm);
 }
 
+/* W2, R15: a locked range of a file is unmapped while its page migrates, and has no page to unlock:
+ * the page that arrives is an ordinary one. */
+static void
+unmapped_while_it_migrates(void **state)
+{
+	struct spaces *s = *state;
+	struct store *store = store_create();
+	struct gw_mapping *file = file_on(s, store);
+	struct gw_mm *mm = new_space(s);
+	gw_vaddr_t addr = map_file(mm, file, 2, GW_MAP_SHARED);
+	struct gw_task other; /* who unmaps: this one holds the page's lock */
+	gw_pfn_t page;
+
+	assert_int_equal(gw_mlock(mm, addr, 2 * PAGE, true), 0);
+	assert_int_equal(unevictable(s), 2);
+	for (unsigned i = 0; i < 2; i++) {
+		page = page_of(mm, addr + i * PAGE);
+		freeze_entries(s, page);
+		assert_int_equal(gw_task_attach(&other, s->m, 1), 0);
+		if (i)
+			assert_int_equal(gw_munmap(mm, addr + PAGE, PAGE), 0);
+		gw_task_detach(&other);
+		thaw_entries(s, page, NULL);
+		assert_int_equal(unevictable(s), 2 - i);
+	}
+	gw_mm_put(mm);
+	file_put(file);
+	store_destroy(store);
+}
+
 /* The mark changes while the page is off its list (isolated, or in a batch): it comes back to the
  * right one. */
 static void
@@ -271,6 +301,7 @@ main(void)
 		TEST(reclaim_culls),
 		TEST(unmapped_pages_are_rescued),
 		TEST(locked_pages_move),
+		TEST(unmapped_while_it_migrates),
 		TEST(marks_while_off_the_list),
 		TEST(refusals),
 	};

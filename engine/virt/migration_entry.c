@@ -25,14 +25,8 @@ struct restore {
 	struct gw_machine *m;
 	gw_pfn_t winner;
 	unsigned n;
+	bool mlocked; /* a locked VMA is among those that map it again */
 };
-
-static bool
-maps_page(gw_pte_t pte, gw_pfn_t page)
-{
-	return gw_pte_kind(pte) == GW_PTE_IS_PRESENT && !(pte & GW_PTE_ZERO) &&
-	       gw_pte_pfn(pte) == page;
-}
 
 /* Leaf lock held. The entry's map count and reference go, of which the caller's is not the last. */
 static void
@@ -57,7 +51,7 @@ unmap_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 
 	if (!entry)
 		return true;
-	if (maps_page(gw_u64_load_relaxed(entry), walk->page)) {
+	if (gw_pte_maps(gw_u64_load_relaxed(entry), walk->page)) {
 		unmap->refused = vma->flags & GW_VM_TEMP_STACK;
 		if (!unmap->refused) {
 			unmap_entry(unmap->m, walk->page, entry);
@@ -109,6 +103,7 @@ restore_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 		/* release: whoever reads through the entry sees the bytes that were copied */
 		gw_u64_store_release(entry, arrived(pte, restore->winner));
 		restore->n++;
+		restore->mlocked |= (vma->flags & GW_VM_LOCKED) != 0;
 	}
 	gw_spin_unlock(lock);
 	return true;
@@ -123,6 +118,10 @@ gw_remove_migration_entries(
 		.visit = restore_visit, .page = old, .anon_vma = anon_vma, .ctx = &restore};
 
 	gw_rmap_walk(m, &walk);
+	/* Its last locked range may have gone meanwhile, and found no page to unlock. */
+	if (!restore.mlocked && gw_page_flags(gw_page(m, winner)) & GW_PG_MLOCKED &&
+		gw_u32_load_relaxed(&gw_page(m, winner)->mapcount) == restore.n)
+		gw_munlock_page(m, winner);
 	return restore.n;
 }
 

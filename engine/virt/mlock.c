@@ -9,8 +9,8 @@
  *
  * Invariants
  *   W1  a page that a VMA with GW_VM_LOCKED maps is never unmapped by reclaim, marked or not
- *   W2  a page that nobody maps any more is not on the unevictable list for mlock's sake, but for
- *       one that migrated while its last locked range went
+ *   W2  a page that nobody maps any more is not on the unevictable list for mlock's sake; for one
+ *       that migrates meanwhile gw_remove_migration_entries() sees to it
  */
 #include "engine/virt/virt_internal.h"
 
