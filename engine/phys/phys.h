@@ -103,7 +103,7 @@ struct gw_node {
 	gw_atomic_u64 lru_frames[GW_LRU_NR];
 	gw_atomic_u64
 		isolated_frames[2]; /* off the anon and file lists (D12); added and subtracted */
-	gw_atomic_u32 kswapd;	    /* GW_KSWAPD_*, waited on by background reclaim */
+	gw_atomic_u32 kswapd;	    /* flags: engine/store/kswapd.c */
 	/* Read-only after create: zones to try, in order. */
 	unsigned zonelist[GW_ZONES_MAX];
 	unsigned n_zonelist, n_local; /* all; the node's own, which come first */
