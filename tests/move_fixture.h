@@ -25,7 +25,7 @@ struct mover {
 	void (*at_copy)(struct mover *mv);
 	gw_pfn_t page; /* the hooks' */
 	struct gw_mapping *file;
-	struct gw_mm *mm;
+	struct gw_mm *mm, *other;
 	gw_vaddr_t addr;
 	uint64_t index;
 
