@@ -197,8 +197,11 @@ is_unneeded(const struct gw_machine *m, gw_pfn_t page)
 {
 	uint32_t flags = gw_page_flags(gw_page(m, page));
 
-	return (flags & (GW_PG_SWAPCACHE | GW_PG_WRITEBACK)) == GW_PG_SWAPCACHE &&
-	       gw_swap_count(m, gw_page_slot(m, page)) == 0;
+	if ((flags & (GW_PG_SWAPCACHE | GW_PG_WRITEBACK)) != GW_PG_SWAPCACHE)
+		return false;
+	/* Read by a read-modify-write: either it sees the last gw_swap_put(), or that one comes
+	 * after it, and then gw_swap_trim() after the unlocking before it (W5). */
+	return (gw_u32_sub_acq_rel(slot_word(m, gw_page_slot(m, page)), 0) & SLOT_ENTRIES) == 0;
 }
 
 bool
@@ -230,9 +233,6 @@ gw_swap_page_unlock(struct gw_machine *m, gw_pfn_t page)
 	do {
 		gw_swap_cache_try_delete(m, page);
 		gw_page_unlock(m, page);
-		/* W5: with the fence in gw_swap_trim() either its trylock works, or the count that
-		 * it left is seen here. */
-		gw_fence_seq_cst();
 	} while (is_unneeded(m, page) && gw_page_trylock(m, page));
 }
 
@@ -243,7 +243,6 @@ gw_swap_trim(struct gw_machine *m, uint32_t slot)
 
 	if (page == GW_PFN_NONE)
 		return;
-	gw_fence_seq_cst(); /* W5 */
 	if (gw_page_trylock(m, page))
 		gw_swap_page_unlock(m, page);
 	gw_put_page(m, page);
