@@ -12,6 +12,47 @@
 
 #include "file_fixture.h"
 
+/* ---- hooks in the engine's calls, by the linker ---- */
+
+static struct {
+	struct gw_mapping *file; /* whose lookups are watched; NULL: none */
+	unsigned n;
+	bool unlocked; /* a reference was tried for without the cache's lock */
+} lookups;
+
+bool __real_gw_get_page_unless_zero(struct gw_machine *m, gw_pfn_t pfn);
+bool __wrap_gw_get_page_unless_zero(struct gw_machine *m, gw_pfn_t pfn);
+
+bool
+__wrap_gw_get_page_unless_zero(struct gw_machine *m, gw_pfn_t pfn)
+{
+	if (lookups.file) {
+		lookups.n++;
+		lookups.unlocked |= !gw_spin_is_held(&lookups.file->cache.lock);
+	}
+	return __real_gw_get_page_unless_zero(m, pfn);
+}
+
+static struct gw_mapping *truncated_by_allocation; /* to nothing, by the next one; NULL: none */
+
+int __real_gw_alloc_pages(
+	struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order, gw_pfn_t *out);
+int __wrap_gw_alloc_pages(
+	struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order, gw_pfn_t *out);
+
+int
+__wrap_gw_alloc_pages(
+	struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order, gw_pfn_t *out)
+{
+	struct gw_mapping *file = truncated_by_allocation;
+
+	if (file) {
+		truncated_by_allocation = NULL;
+		assert_int_equal(gw_mapping_truncate(file, 0), 0);
+	}
+	return __real_gw_alloc_pages(m, gfp, node, order, out);
+}
+
 /* A thread that does one thing to a file. */
 struct helper {
 	pthread_t thread;
@@ -135,6 +176,70 @@ writeback_is_waited_for(void **state)
 	}
 }
 
+static int
+helper_extend(struct helper *h)
+{
+	return gw_mapping_truncate(h->file, STORE_PAGES);
+}
+
+/* A file does not grow while what lies beyond its new end is still on its way out: it would come
+ * back, or what is written there would go. */
+static void
+sizes_change_one_by_one(void **state)
+{
+	struct spaces *s = *state;
+	struct store *store = store_create();
+	struct gw_mapping *file = file_on(s, store);
+	struct slow_write slow = {{0}, {0}};
+	struct helper writer = {.s = s, .file = file, .fn = helper_sync};
+	struct helper shrinks = {.s = s, .file = file, .fn = helper_truncate};
+	struct helper grows = {.s = s, .file = file, .fn = helper_extend};
+
+	fill_page(file, 5, 0x55);
+	store->on_write = write_slowly;
+	store->arg = &slow;
+	helper_start(&writer);
+	while (!gw_u32_load_acquire(&slow.begun))
+		sched_yield();
+	helper_start(&shrinks);
+	wait_for_waiter(file, 5);
+	helper_start(&grows);
+	for (unsigned i = 0; i < 1000; i++) {
+		sched_yield();
+		assert_int_equal(gw_u32_load_acquire(&grows.done), 0);
+		assert_int_equal(gw_mapping_pages(file), 0);
+	}
+	gw_u32_store_release(&slow.may_end, 1);
+	helper_join(&writer);
+	helper_join(&shrinks);
+	helper_join(&grows);
+	assert_int_equal(gw_mapping_pages(file), STORE_PAGES);
+	assert_page(file, 5, 0);
+	file_put(file);
+	store_destroy(store);
+}
+
+/* F5: a page that was asked for before the end of its file came nearer is not put beyond it. */
+static void
+no_page_comes_after_truncation(void **state)
+{
+	struct spaces *s = *state;
+	struct store *store = store_create();
+	struct gw_mapping *file = file_on(s, store);
+	uint8_t bytes[8];
+
+	truncated_by_allocation = file;
+	assert_int_equal(gw_mapping_read(file, 5 * PAGE, bytes, sizeof(bytes)), -EINVAL);
+	assert_int_equal(gw_mapping_cached(file), 0);
+	assert_int_equal(gw_mapping_truncate(file, STORE_PAGES), 0);
+	truncated_by_allocation = file;
+	assert_int_equal(gw_mapping_write(file, 5 * PAGE, bytes, sizeof(bytes)), -EINVAL);
+	assert_int_equal(gw_mapping_cached(file), 0);
+	assert_int_equal(gw_u32_load_relaxed(&store->reads), 0);
+	file_put(file);
+	store_destroy(store);
+}
+
 /* ---- lookups and moves (R16) ---- */
 
 static int
@@ -202,6 +307,30 @@ a_lookup_finds_what_came_in_its_place(void **state)
 	store_destroy(store);
 }
 
+/* R16: who looks takes his reference under the cache's lock: else the page could be replaced, freed
+ * and used for something else between the look and the reference. */
+static void
+a_lookup_takes_its_reference_locked(void **state)
+{
+	struct spaces *s = *state;
+	struct store *store = store_create();
+	struct gw_mapping *file = file_on(s, store);
+	uint64_t index = 0;
+
+	fill_page(file, 5, 0x05);
+	lookups.n = 0;
+	lookups.unlocked = false;
+	lookups.file = file;
+	gw_put_page(s->m, gw_mapping_find(file, 5));
+	gw_put_page(s->m, gw_cache_next(s->m, &file->cache, &index));
+	lookups.file = NULL;
+	assert_int_equal(index, 5);
+	assert_int_equal(lookups.n, 2);
+	assert_false(lookups.unlocked);
+	file_put(file);
+	store_destroy(store);
+}
+
 /* R16: a page that is frozen in its place is waited for until it is thawed. */
 static void
 a_frozen_page_is_waited_for(void **state)
@@ -232,42 +361,59 @@ a_frozen_page_is_waited_for(void **state)
 	store_destroy(store);
 }
 
-/* F4: who waited for the lock of a page that was moved meanwhile gets the page that is there now.
- */
-static void
-a_page_that_moved_is_looked_up_again(void **state)
+/* Page 5, whose lock is held and whose references others have, too, leaves for another one, as by
+ * truncation and a new read. src is nobody's, and free to lock. */
+static gw_pfn_t
+exchange(struct gw_mapping *file, gw_pfn_t src)
 {
-	struct spaces *s = *state;
-	struct store *store = store_create();
-	struct gw_mapping *file = file_on(s, store);
-	struct helper getter = {.s = s, .file = file, .fn = helper_get};
-	gw_pfn_t src, dst;
+	struct gw_machine *m = file->machine;
+	gw_pfn_t dst;
 
-	assert_int_equal(gw_mapping_get_page(file, 5, NULL, &src), 0);
-	helper_start(&getter);
-	wait_for_waiter(file, 5);
-	/* With the waiter's reference it could not be frozen: it is taken out and another put in.
-	 */
-	assert_int_equal(gw_alloc_pages(s->m, GW_GFP_USER_MOVABLE, 0, 0, &dst), 0);
-	gw_page_lock(s->m, dst);
-	gw_frame_set_index(gw_page(s->m, dst), 5);
-	gw_ptr_store_release(&gw_page(s->m, dst)->owner, file);
-	gw_u32_or_relaxed(&gw_page(s->m, dst)->flags, GW_PG_UPTODATE);
-	gw_cache_remove(s->m, &file->cache, 5, src);
-	assert_int_equal(gw_cache_add(s->m, &file->cache, 5, dst), 0);
-	gw_page_unlock(s->m, dst);
-	gw_ptr_store_release(&gw_page(s->m, src)->owner, NULL);
-	gw_page_unlock(s->m, src);
-	helper_join(&getter);
-	assert_int_equal(getter.result, 0);
-	assert_int_equal(getter.page, dst);
-	gw_page_unlock(s->m, dst);
-	gw_put_page(s->m, dst);
-	gw_put_page(s->m, dst);
-	gw_put_page(s->m, src); /* the cache's */
-	gw_put_page(s->m, src);
-	file_put(file);
-	store_destroy(store);
+	assert_int_equal(gw_alloc_pages(m, GW_GFP_USER_MOVABLE, 0, 0, &dst), 0);
+	gw_frame_set_index(gw_page(m, dst), 5);
+	gw_ptr_store_release(&gw_page(m, dst)->owner, file);
+	gw_u32_or_relaxed(&gw_page(m, dst)->flags, GW_PG_UPTODATE);
+	gw_cache_remove(m, &file->cache, 5, src);
+	gw_ptr_store_release(&gw_page(m, src)->owner, NULL);
+	gw_put_page(m, src); /* the cache's */
+	assert_true(gw_page_trylock(m, dst));
+	assert_int_equal(gw_cache_add(m, &file->cache, 5, dst), 0);
+	gw_page_unlock(m, dst);
+	gw_page_unlock(m, src);
+	return dst;
+}
+
+/* F4: who waited for the lock of a page that left meanwhile looks again, or leaves it alone. */
+static void
+a_page_that_left_is_left_alone(void **state)
+{
+	static int (*const waits[])(struct helper * h) = {helper_get, helper_sync};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct spaces *s = *state;
+		struct store *store = store_create();
+		struct gw_mapping *file = file_on(s, store);
+		struct helper waiter = {.s = s, .file = file, .fn = waits[i]};
+		gw_pfn_t src, dst;
+
+		assert_int_equal(gw_mapping_get_page(file, 5, NULL, &src), 0);
+		gw_page_set_dirty(s->m, src);
+		helper_start(&waiter);
+		wait_for_waiter(file, 5);
+		dst = exchange(file, src);
+		helper_join(&waiter);
+		assert_int_equal(waiter.result, 0);
+		if (waits[i] == helper_get) {
+			assert_int_equal(waiter.page, dst);
+			gw_page_unlock(s->m, dst);
+			gw_put_page(s->m, dst);
+		}
+		assert_int_equal(gw_u32_load_relaxed(&store->writes), 0);
+		gw_put_page(s->m, src);
+		gw_put_page(s->m, dst);
+		file_put(file);
+		store_destroy(store);
+	}
 }
 
 /* ---- many at once ---- */
@@ -397,9 +543,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FILE_TEST(writeback_is_waited_for),
+		FILE_TEST(sizes_change_one_by_one),
+		FILE_TEST(no_page_comes_after_truncation),
+		FILE_TEST(a_lookup_takes_its_reference_locked),
 		FILE_TEST(a_lookup_finds_what_came_in_its_place),
 		FILE_TEST(a_frozen_page_is_waited_for),
-		FILE_TEST(a_page_that_moved_is_looked_up_again),
+		FILE_TEST(a_page_that_left_is_left_alone),
 		FILE_TEST(crowd_sees_whole_pages),
 	};
 
