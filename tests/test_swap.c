@@ -812,6 +812,51 @@ test_private_moves(void **state)
 
 /* ---- threads ---- */
 
+struct maker {
+	struct area *area;
+	pthread_t thread;
+	unsigned cpu;
+	gw_atomic_u64 *ready;
+	const struct gw_page_extra *row;
+};
+
+static void *
+maker_thread(void *arg)
+{
+	struct maker *k = arg;
+	struct gw_task task;
+
+	if (gw_task_attach(&task, k->area->m, k->cpu))
+		abort();
+	gw_u64_add_relaxed(k->ready, 1);
+	while (gw_u64_load_relaxed(k->ready) < THREADS)
+		gw_relax();
+	if (gw_page_extra_make(k->area->m) == 0)
+		k->row = gw_page_extra(k->area->m, 0);
+	gw_task_detach(&task);
+	return NULL;
+}
+
+/* Tasks that need the side table at once agree on one; no other is left behind. */
+static void
+test_side_table_race(void **state)
+{
+	struct area *a = *state;
+	struct maker makers[THREADS];
+	gw_atomic_u64 ready = {0};
+
+	for (unsigned i = 0; i < THREADS; i++) {
+		makers[i] = (struct maker){.area = a, .cpu = i, .ready = &ready};
+		assert_int_equal(
+			pthread_create(&makers[i].thread, NULL, maker_thread, &makers[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(makers[i].thread, NULL);
+		assert_non_null(makers[i].row);
+		assert_ptr_equal(makers[i].row, makers[0].row);
+	}
+}
+
 /* A table of entries, each a slot or nothing, under a lock each: what page tables are to swap. */
 #define ENTRIES 24
 
@@ -1046,6 +1091,7 @@ main(void)
 		T(test_check_finds),
 		OFF(test_private),
 		OFF(test_private_moves),
+		OFF(test_side_table_race),
 		T(test_threads),
 	};
 

@@ -78,7 +78,9 @@ enum gw_page_type {
 
 #define GW_OWNER_TAG	 ((uintptr_t)3)
 #define GW_OWNER_MAPPING ((uintptr_t)0) /* struct gw_mapping; NULL: nobody's */
-#define GW_OWNER_ANON	 ((uintptr_t)1) /* struct gw_anon_vma: anonymous until freed (A7) */
+/* struct gw_anon_vma: anonymous until freed (A7); without a pointer: read in from swap, and mapped
+ * nowhere yet */
+#define GW_OWNER_ANON	 ((uintptr_t)1)
 #define GW_OWNER_MOVABLE ((uintptr_t)2) /* const struct gw_movable_ops */
 
 struct gw_page {
@@ -148,14 +150,13 @@ gw_owner_is_anon(const void *owner)
 }
 
 /*
- * Does page migration know how to move the page in use: it has an owner, or is in the swap cache
- * with none yet (read in, never mapped), or an orphan with private data (A11). Unlocked a hint.
+ * Does page migration know how to move the page in use: it has an owner (read in from swap and not
+ * mapped yet, the tag alone), or is an orphan with private data (A11). Unlocked a hint.
  */
 static inline bool
 gw_page_is_movable(const struct gw_page *page)
 {
-	return gw_ptr_load_relaxed(&page->owner) ||
-	       gw_page_flags(page) & (GW_PG_SWAPCACHE | GW_PG_PRIVATE);
+	return gw_ptr_load_relaxed(&page->owner) || gw_page_flags(page) & GW_PG_PRIVATE;
 }
 
 #endif
