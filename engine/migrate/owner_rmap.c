@@ -159,7 +159,7 @@ gw_rmap_make_ready(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode
 		return -EOPNOTSUPP;
 	if (file && !file->ops->migrate)
 		return make_clean(m, page, file, mode);
-	if (!owner && !gw_rmap_in_cache(m, page)) { /* A11: the next pass frees it, if it works */
+	if (!owner) { /* A11: the next pass frees it, if it works */
 		(void)gw_page_release_private(m, page);
 		return -EAGAIN;
 	}
