@@ -117,6 +117,16 @@ def json_members_are_documented():
     return wrong
 
 
+def rows_name_tests():
+    """docs/rows.md names tests that are there, in the files that it says."""
+    wrong = []
+    for cell in re.findall(r"`(test_\w+\.c)`: ([\w, ]+)", read("docs/rows.md")):
+        source = read("tests/" + cell[0])
+        wrong += ["%s: %s" % (cell[0], name) for name in re.split(", *", cell[1].strip(", "))
+                  if not re.search(r"^%s\(" % name, source, re.M)]
+    return wrong
+
+
 def links_lead_somewhere():
     """Relative links in the documentation name files that are there."""
     return ["%s: %s" % (page, link) for page in PAGES
@@ -126,8 +136,9 @@ def links_lead_somewhere():
 
 def main():
     tests = [readme_shows_the_example, readme_example_prints_what_it_says,
-             example_of_address_spaces_loses_nothing, readme_pictures_are_runs, every_verb_is_described, manual_has_every_option,
-             json_members_are_documented, links_lead_somewhere]
+             example_of_address_spaces_loses_nothing, readme_pictures_are_runs,
+             every_verb_is_described, manual_has_every_option, json_members_are_documented,
+             rows_name_tests, links_lead_somewhere]
     failed = 0
     print("1..%d" % len(tests))
     for number, test in enumerate(tests, 1):
