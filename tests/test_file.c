@@ -483,6 +483,55 @@ failed_allocations_lose_nothing(void **state)
 	store_destroy(store);
 }
 
+/* A new page is charged to the group given, one found is not; over the limit there is none (J2). */
+static void
+new_pages_are_charged(void **state)
+{
+	struct spaces *s = *state;
+	struct store *store = store_create();
+	struct gw_mapping *file = file_on(s, store);
+	struct gw_memcg *memcg = NULL;
+	gw_pfn_t page;
+
+	assert_int_equal(gw_memcg_create(s->m, 1, &memcg), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(gw_mapping_get_page(file, 1, memcg, &page), 0);
+		assert_int_equal(gw_memcg_usage(memcg), 1);
+		if (i == 0) /* locked: reclaim in the group cannot take it */
+			assert_int_equal(gw_mapping_get_page(file, 2, memcg, &page), -ENOMEM);
+		page = gw_mapping_find(file, 1);
+		gw_page_unlock(s->m, page);
+		gw_put_page(s->m, page);
+		gw_put_page(s->m, page);
+	}
+	assert_int_equal(gw_mapping_cached(file), 1);
+	file_put(file);
+	gw_lru_add_drain_all(s->m);
+	assert_int_equal(gw_memcg_usage(memcg), 0);
+	gw_memcg_put(memcg);
+	store_destroy(store);
+}
+
+/* H1: gw_machine_check() finds a page that is not where it says it is. */
+static void
+the_check_finds_a_page_out_of_place(void **state)
+{
+	struct spaces *s = *state;
+	struct store *store = store_create();
+	struct gw_mapping *file = file_on(s, store);
+	gw_pfn_t page;
+
+	fill_page(file, 6, 0x66);
+	page = gw_mapping_find(file, 6);
+	assert_int_equal(gw_machine_check(s->m, NULL, NULL), 0);
+	gw_frame_set_index(gw_page(s->m, page), 7);
+	assert_int_equal(gw_machine_check(s->m, NULL, NULL), 1);
+	gw_frame_set_index(gw_page(s->m, page), 6);
+	gw_put_page(s->m, page);
+	file_put(file);
+	store_destroy(store);
+}
+
 /* Without a free frame a read says so; what is in the cache can be read and written all the same.
  */
 static void
@@ -594,6 +643,8 @@ main(void)
 		FILE_TEST(truncation_reaches_address_spaces),
 		FILE_TEST(orphans_keep_their_private_data),
 		FILE_TEST(failed_allocations_lose_nothing),
+		FILE_TEST(new_pages_are_charged),
+		FILE_TEST(the_check_finds_a_page_out_of_place),
 		FILE_TEST(no_frame_no_page),
 		FILE_TEST(ram_store_keeps_pages),
 		FILE_TEST(file_store_keeps_pages),
