@@ -5,6 +5,7 @@
  *
  * Swap is as large as memory unless a test says otherwise.
  */
+#define _GNU_SOURCE /* pthread_tryjoin_np() */
 #include "test.h"
 
 #include <errno.h>
@@ -237,10 +238,10 @@ referenced_pages_stay(void **state)
 {
 	struct spaces *s = *state;
 	struct gw_mm *mm = new_space(s);
-	gw_vaddr_t cold = map(mm, 32), hot = map(mm, 32);
+	gw_vaddr_t hot = map(mm, 32), cold = map(mm, 32);
 
+	fill(mm, hot, 32, 1); /* first to be looked at */
 	fill(mm, cold, 32, 1);
-	fill(mm, hot, 32, 1);
 	gw_lru_add_drain_all(s->m);
 	assert_int_equal(gw_madvise(mm, cold, 32 * PAGE, GW_MADV_COLD), 0);
 	expect(mm, hot, 32, 1);
@@ -248,6 +249,7 @@ referenced_pages_stay(void **state)
 	assert_true(present(mm, cold, 32) <= 16);
 	assert_int_equal(present(mm, hot, 32), 32);
 	assert_true(count(s, GW_VM_PGDEACTIVATE) >= 16);
+	expect(mm, cold, 32, 1);
 	gw_mm_put(mm);
 }
 
@@ -344,6 +346,46 @@ a_failed_write_loses_nothing(void **state)
 	assert_int_equal(reclaim_all(s), 1);
 	assert_page(file, 3, 1);
 	file_put(file);
+	store_destroy(store);
+}
+
+/* What a CPU writes to a page in the middle of its writeback, and unmaps again. */
+static void
+write_behind(struct store *store, uint64_t index)
+{
+	struct gw_mm *mm = store->arg;
+
+	store->on_write = NULL;
+	poke(mm, TABLE + index * PAGE, 12345);
+	assert_int_equal(gw_munmap(mm, TABLE + index * PAGE, PAGE), 0);
+}
+
+/* C1: a page that was written to while reclaim wrote it is dirty again, and stays. */
+static void
+written_during_writeback(void **state)
+{
+	struct spaces *s = *state;
+	struct store *store = store_create();
+	struct gw_mapping *file = file_on(s, store);
+	struct gw_mm *mm = new_space(s);
+	uint64_t word = 0;
+	gw_vaddr_t addr;
+
+	assert_int_equal(gw_mmap_file(mm, TABLE, STORE_PAGES * PAGE, READWRITE,
+				 GW_MAP_FIXED | GW_MAP_SHARED, file, 0, &addr),
+		0);
+	fill_page(file, 5, 1);
+	store->on_write = write_behind;
+	store->arg = mm;
+	gw_lru_add_drain_all(s->m);
+	(void)gw_reclaim(s->m, 0, NULL, 1);
+	assert_null(store->on_write);
+	assert_int_equal(gw_mapping_read(file, 5 * PAGE, &word, sizeof(word)), 0);
+	assert_int_equal(word, 12345);
+	gw_mm_put(mm);
+	file_put(file);
+	memcpy(&word, store->bytes[5], sizeof(word));
+	assert_int_equal(word, 12345);
 	store_destroy(store);
 }
 
@@ -638,6 +680,11 @@ kswapd_keeps_zones_above_low(void **state)
 	pthread_join(thread, NULL);
 	gw_kswapd_stop(s->m, 0);
 	run_kswapd(s);
+	assert_int_equal(pthread_create(&thread, NULL, run_kswapd, s), 0);
+	usleep(20000);
+	assert_int_equal(pthread_tryjoin_np(thread, NULL), EBUSY); /* nobody has told this one */
+	gw_kswapd_stop(s->m, 0);
+	pthread_join(thread, NULL);
 	expect(mm, addr, FRAMES + 300, 0);
 	verify(s, &mm, 1);
 	gw_mm_put(mm);
@@ -809,6 +856,7 @@ main(void)
 		TEST(clean_file_pages_are_dropped),
 		TEST_SWAP(dirty_file_pages_are_written),
 		TEST(a_failed_write_loses_nothing),
+		TEST(written_during_writeback),
 		TEST(second_use_activates),
 		TEST(reclaim_wakes_a_dropped_waiter),
 		TEST(orphans_are_freed),

@@ -222,8 +222,6 @@ gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner)
 	if (!(flags & GW_PG_LRU_HELD))
 		return;
 	count_isolated(page_node(m, from), flags, false);
-	if (flags & GW_PG_MLOCKED)
-		flags &= ~GW_PG_UNEVICTABLE; /* the winner's own mark decides (U6) */
 	if (winner != from)
 		gw_u32_or_relaxed(&gw_page(m, winner)->flags, flags & LRU_WHICH);
 	gw_spin_lock(&node->lru_lock);
