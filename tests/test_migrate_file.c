@@ -15,6 +15,21 @@
 
 #define SEVEN 7 /* the page that is moved */
 
+/* What the linker's --wrap saw of a page when it was unlocked last. */
+static gw_pfn_t watched = GW_PFN_NONE;
+static const void *owner_at_unlock;
+
+void __real_gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn);
+void __wrap_gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn);
+
+void
+__wrap_gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn)
+{
+	if (pfn == watched)
+		owner_at_unlock = gw_ptr_load_relaxed(&gw_page(m, pfn)->owner);
+	__real_gw_page_unlock(m, pfn);
+}
+
 /* A store that knows nothing of migration (FACTS 2.3: fallback). */
 static struct gw_backing_ops
 without_migrate(void)
@@ -118,7 +133,11 @@ cached_page_moves(void **state)
 	assert_int_equal(refs(mv, old), 1);
 	assert_int_equal(try_isolate(mv, old, GW_MIGRATE_ASYNC), 0);
 	assert_int_equal(refs(mv, old), 2);
+	watched = old;
+	owner_at_unlock = mv;
 	assert_int_equal(migrate(mv, GW_MIGRATE_ASYNC), 0);
+	watched = GW_PFN_NONE;
+	assert_null(owner_at_unlock); /* A7: it was not anonymous */
 	new = mv->new_page;
 	assert_int_equal(gw_lru_count(mv->m, 0, GW_LRU_INACTIVE_FILE), 1);
 	assert_true(is_free(mv, old));
