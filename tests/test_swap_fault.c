@@ -22,7 +22,7 @@ struct area {
 	struct spaces *s;
 	struct gw_mm *mm;
 	int read_error;
-	unsigned reads;
+	gw_atomic_u32 reads;
 	void (*on_read)(struct area *a);
 	struct gw_mapping *file; /* the hook's */
 	uint8_t bytes[SLOTS][PAGE];
@@ -33,7 +33,7 @@ area_read(void *ctx, uint64_t index, void *bytes)
 {
 	struct area *a = ctx;
 
-	a->reads++;
+	gw_u32_add_relaxed(&a->reads, 1);
 	if (a->on_read)
 		a->on_read(a);
 	memcpy(bytes, a->bytes[index], PAGE);
@@ -164,7 +164,7 @@ comes_back(void **state)
 	assert_true(entry_of(a->mm, at + PAGE) & GW_PTE_WRITE);
 	assert_true(entry_of(a->mm, at + PAGE) & GW_PTE_DIRTY);
 	assert_int_equal(peek(a->mm, at + PAGE), 6);
-	assert_int_equal(a->reads, 2);
+	assert_int_equal(gw_u32_load_relaxed(&a->reads), 2);
 	assert_int_equal(event(a, GW_VM_PGMAJFAULT), major + 2);
 	assert_int_equal(gw_mm_pages(a->mm), 2);
 	assert_int_equal(info_of(a).used, 0);
@@ -186,7 +186,7 @@ comes_back_from_the_cache(void **state)
 	assert_int_equal(info_of(a).cached, 1);
 	assert_int_equal(peek(a->mm, at), 5);
 	assert_int_equal(page_of(a->mm, at), page);
-	assert_int_equal(a->reads, 0);
+	assert_int_equal(gw_u32_load_relaxed(&a->reads), 0);
 	assert_int_equal(event(a, GW_VM_PGMAJFAULT), major);
 	verify(a->s, &a->mm, 1);
 }
@@ -253,7 +253,7 @@ forked_entries_share(void **state)
 	assert_int_equal(peek(both[0], at), 5);
 	assert_int_equal(page_of(both[0], at), page);
 	assert_int_equal(places_of(a->s, page).n, 2);
-	assert_int_equal(a->reads, 1);
+	assert_int_equal(gw_u32_load_relaxed(&a->reads), 1);
 	verify(a->s, both, 2);
 	poke(both[1], at, 6);
 	assert_int_not_equal(page_of(both[1], at), page);
@@ -387,7 +387,7 @@ entry_is_compared_again(void **state)
 	push_out(a, a->mm, at, false);
 	a->on_read = truncate_file;
 	assert_int_equal(gw_fault(a->mm, at, GW_ACCESS_READ), 0);
-	assert_int_equal(a->reads, 1);
+	assert_int_equal(gw_u32_load_relaxed(&a->reads), 1);
 	assert_int_equal(entry_of(a->mm, at), 0);
 	assert_int_equal(info_of(a).used, 0);
 	assert_int_equal(info_of(a).cached, 0);
