@@ -7,52 +7,13 @@
 
 #include <errno.h>
 
-#include "engine/store/store.h"
-#include "file_fixture.h"
-#include "godwit/reclaim.h"
-#include "mm_fixture.h"
-
-#define FRAMES 1024
-
-static int
-setup(void **state)
-{
-	struct spaces *s = spaces_create(FRAMES);
-	void *ctx;
-
-	assert_int_equal(gw_soft_ram_backing(FRAMES, &ctx), 0);
-	assert_int_equal(gw_swap_on(s->m, &gw_soft_ram_ops, ctx, FRAMES), 0);
-	*state = s;
-	return 0;
-}
-
-static uint64_t
-count(struct spaces *s, enum gw_vm_event event)
-{
-	return gw_machine_count(s->m, event);
-}
+#include "reclaim_fixture.h"
 
 static uint64_t
 unevictable(struct spaces *s)
 {
 	gw_lru_add_drain_all(s->m);
 	return gw_lru_count(s->m, 0, GW_LRU_UNEVICTABLE);
-}
-
-static uint64_t
-reclaim_all(struct spaces *s)
-{
-	gw_lru_add_drain_all(s->m);
-	return gw_reclaim(s->m, 0, NULL, FRAMES);
-}
-
-static gw_vaddr_t
-map_file(struct gw_mm *mm, struct gw_mapping *file, unsigned pages, unsigned flags)
-{
-	gw_vaddr_t addr = 0;
-
-	assert_int_equal(gw_mmap_file(mm, 0, pages * PAGE, READWRITE, flags, file, 0, &addr), 0);
-	return addr;
 }
 
 /* mlock faults in what is not there and marks what is; reclaim leaves both; munlock gives them
@@ -293,17 +254,16 @@ refusals(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, spaces_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(locked_pages_stay),
-		TEST(mlock_swaps_in),
-		TEST(faults_into_locked_memory),
-		TEST(reclaim_culls),
-		TEST(unmapped_pages_are_rescued),
-		TEST(locked_pages_move),
-		TEST(unmapped_while_it_migrates),
-		TEST(marks_while_off_the_list),
-		TEST(refusals),
+		TEST_SWAP(locked_pages_stay),
+		TEST_SWAP(mlock_swaps_in),
+		TEST_SWAP(faults_into_locked_memory),
+		TEST_SWAP(reclaim_culls),
+		TEST_SWAP(unmapped_pages_are_rescued),
+		TEST_SWAP(locked_pages_move),
+		TEST_SWAP(unmapped_while_it_migrates),
+		TEST_SWAP(marks_while_off_the_list),
+		TEST_SWAP(refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

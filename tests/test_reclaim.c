@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_reclaim.c - pages that leave memory, and come back with their bytes (godwit/reclaim.h;
- * FACTS 1.3 C9, 2.1 boosting, 3.4, 3.6; R7).
- *
- * Swap is as large as memory unless a test says otherwise.
+ * test_reclaim.c - which pages leave memory, and that they come back with their bytes
+ * (godwit/reclaim.h; FACTS 1.3 C9, A11, I4, R7, 3.4).
  */
-#define _GNU_SOURCE /* pthread_tryjoin_np() */
 #include "test.h"
 
 #include <errno.h>
@@ -13,84 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/store/store.h"
-#include "file_fixture.h"
-#include "godwit/reclaim.h"
-#include "mm_fixture.h"
-
-#define FRAMES 1024
-
-static void
-swap_on(struct spaces *s)
-{
-	void *ctx;
-
-	assert_int_equal(gw_soft_ram_backing(FRAMES, &ctx), 0);
-	assert_int_equal(gw_swap_on(s->m, &gw_soft_ram_ops, ctx, FRAMES), 0);
-}
-
-static int
-setup(void **state)
-{
-	*state = spaces_create(FRAMES);
-	return 0;
-}
-
-static int
-setup_swap(void **state)
-{
-	setup(state);
-	swap_on(*state);
-	return 0;
-}
-
-static uint64_t
-count(struct spaces *s, enum gw_vm_event event)
-{
-	return gw_machine_count(s->m, event);
-}
-
-static void
-fill(struct gw_mm *mm, gw_vaddr_t addr, unsigned pages, uint64_t value)
-{
-	for (unsigned i = 0; i < pages; i++)
-		poke(mm, addr + i * PAGE, value + i);
-}
-
-static void
-expect(struct gw_mm *mm, gw_vaddr_t addr, unsigned pages, uint64_t value)
-{
-	for (unsigned i = 0; i < pages; i++)
-		assert_int_equal(peek(mm, addr + i * PAGE), value + i);
-}
-
-static unsigned
-present(struct gw_mm *mm, gw_vaddr_t addr, unsigned pages)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < pages; i++)
-		n += gw_pte_kind(entry_of(mm, addr + i * PAGE)) == GW_PTE_IS_PRESENT;
-	return n;
-}
-
-/* All that can go, goes. */
-static uint64_t
-reclaim_all(struct spaces *s)
-{
-	gw_lru_add_drain_all(s->m);
-	return gw_reclaim(s->m, 0, NULL, FRAMES);
-}
-
-static gw_vaddr_t
-map_file(struct gw_mm *mm, struct gw_mapping *file, unsigned flags)
-{
-	gw_vaddr_t addr = 0;
-
-	assert_int_equal(
-		gw_mmap_file(mm, 0, STORE_PAGES * PAGE, READWRITE, flags, file, 0, &addr), 0);
-	return addr;
-}
+#include "reclaim_fixture.h"
 
 static void
 read_file(struct gw_mapping *file, unsigned pages)
@@ -307,7 +227,8 @@ dirty_file_pages_are_written(void **state)
 	struct store *store = store_create();
 	struct gw_mapping *file = file_on(s, store);
 	struct gw_mm *mm = new_space(s);
-	gw_vaddr_t shared = map_file(mm, file, GW_MAP_SHARED), own = map_file(mm, file, 0);
+	gw_vaddr_t shared = map_file(mm, file, STORE_PAGES, GW_MAP_SHARED),
+		   own = map_file(mm, file, STORE_PAGES, 0);
 	uint64_t word;
 
 	fill_page(file, 0, 77);
@@ -519,328 +440,6 @@ orphans_are_freed(void **state)
 	store_destroy(store);
 }
 
-/* ---- allocation, kswapd ---- */
-
-/* Touch pages until there is no memory; returns how many there are. */
-static unsigned
-fill_up(struct spaces *s, struct gw_mm *mm, gw_vaddr_t addr, unsigned pages)
-{
-	unsigned n = 0;
-	int err = 0;
-
-	while (n < pages && !(err = try_poke(s, 0, mm, addr + n * PAGE, n)))
-		n++;
-	assert_true(err == 0 || err == -ENOMEM);
-	return n;
-}
-
-/* FACTS 3.6: with nothing to reclaim it is -ENOMEM, and nothing is lost; with swap it goes on. */
-static void
-out_of_memory_loses_nothing(void **state)
-{
-	struct spaces *s = *state;
-	struct gw_mm *mm = new_space(s);
-	gw_vaddr_t addr = map(mm, FRAMES + 200);
-	unsigned n = fill_up(s, mm, addr, FRAMES + 200);
-
-	assert_true(n > FRAMES / 2 && n < FRAMES);
-	assert_true(count(s, GW_VM_ALLOCSTALL) > 0);
-	expect(mm, addr, n, 0);
-	swap_on(s);
-	assert_int_equal(fill_up(s, mm, addr, FRAMES + 200), FRAMES + 200);
-	expect(mm, addr, FRAMES + 200, 0);
-	verify(s, &mm, 1);
-	gw_mm_put(mm);
-}
-
-/* Swap runs full: -ENOMEM again, and every byte is there. */
-static void
-full_swap_loses_nothing(void **state)
-{
-	struct spaces *s = *state;
-	struct gw_mm *mm = new_space(s);
-	gw_vaddr_t addr = map(mm, 3 * FRAMES);
-	unsigned n = fill_up(s, mm, addr, 3 * FRAMES);
-
-	assert_true(n > FRAMES && n < 2 * FRAMES);
-	verify(s, &mm, 1);
-	assert_int_equal(gw_munmap(mm, addr, 64 * PAGE), 0); /* room to swap in */
-	expect(mm, addr + 64 * PAGE, n - 64, 64);
-	verify(s, &mm, 1);
-	gw_mm_put(mm);
-}
-
-/* Neither for tasks that free memory themselves nor for those that may not wait. */
-static void
-some_requests_do_not_reclaim(void **state)
-{
-	struct spaces *s = *state;
-	struct gw_mm *mm = new_space(s);
-	gw_vaddr_t addr = map(mm, FRAMES);
-	gw_pfn_t pages[FRAMES], page;
-	unsigned n = 0;
-	uint64_t stalls;
-
-	fill_up(s, mm, addr, FRAMES / 2);
-	while (!gw_alloc_pages(s->m, GW_GFP_MOVABLE, 0, 0, &pages[n]))
-		n++;
-	stalls = count(s, GW_VM_ALLOCSTALL);
-	assert_int_equal(gw_alloc_pages(s->m, GW_GFP_MOVABLE, 0, 0, &page), -ENOMEM);
-	s->task.flags |= GW_TASK_MEMALLOC;
-	assert_int_equal(gw_alloc_pages(s->m, GW_GFP_USER_MOVABLE, 0, 0, &page), -ENOMEM);
-	s->task.flags &= ~(uint32_t)GW_TASK_MEMALLOC;
-	assert_int_equal(count(s, GW_VM_ALLOCSTALL), stalls);
-	assert_int_equal(gw_alloc_pages(s->m, GW_GFP_USER_MOVABLE, 0, 0, &page), 0);
-	assert_int_equal(count(s, GW_VM_ALLOCSTALL), stalls + 1);
-	gw_put_page(s->m, page);
-	while (n > 0)
-		gw_put_page(s->m, pages[--n]);
-	gw_mm_put(mm);
-}
-
-static void
-set_watermarks(struct spaces *s, uint64_t min)
-{
-	struct gw_zone *zone = &s->m->zones[0];
-
-	zone->wmark_min = min;
-	zone->wmark_low = 2 * min;
-	zone->wmark_high = 3 * min;
-}
-
-/* One round frees up to the high watermark, and a boost that was there is over (FACTS 2.1). */
-static void
-a_round_balances_and_ends_boosts(void **state)
-{
-	struct spaces *s = *state;
-	struct gw_zone *zone = &s->m->zones[0];
-	struct gw_mm *mm = new_space(s);
-	gw_vaddr_t addr = map(mm, FRAMES);
-	struct gw_zone_info info;
-
-	fill_up(s, mm, addr, FRAMES - 100);
-	gw_drain_all_pages(s->m);
-	assert_true(gw_balance_node(s->m, 0));
-	assert_int_equal(count(s, GW_VM_PAGEOUTRUN), 0);
-	set_watermarks(s, 100);
-	assert_true(gw_balance_node(s->m, 0));
-	assert_int_equal(count(s, GW_VM_PAGEOUTRUN), 1);
-	assert_int_equal(gw_zone_info(s->m, 0, &info), 0);
-	assert_true(info.free > 300);
-	assert_true(count(s, GW_VM_PGSTEAL_KSWAPD) > 0);
-	assert_int_equal(count(s, GW_VM_PGSTEAL_DIRECT), 0);
-
-	gw_u64_store_relaxed(&zone->wmark_boost, FRAMES); /* more than there is */
-	(void)gw_balance_node(s->m, 0);
-	assert_int_equal(gw_u64_load_relaxed(&zone->wmark_boost), 0);
-	assert_int_equal(gw_zone_info(s->m, 0, &info), 0);
-	assert_true(info.free < 500); /* a boost is not worth swapping for */
-	expect(mm, addr, FRAMES - 100, 0);
-	gw_mm_put(mm);
-}
-
-static void *
-run_kswapd(void *arg)
-{
-	struct spaces *s = arg;
-	struct gw_task task;
-
-	assert_int_equal(gw_task_attach(&task, s->m, 1), 0);
-	gw_kswapd(s->m, 0);
-	gw_task_detach(&task);
-	return NULL;
-}
-
-/* kswapd, woken by allocations, brings zones back above high; and ends when told, before or after
- * it begins. */
-static void
-kswapd_keeps_zones_above_low(void **state)
-{
-	struct spaces *s = *state;
-	struct gw_mm *mm = new_space(s);
-	gw_vaddr_t addr = map(mm, FRAMES + 300);
-	struct gw_zone_info info = {0};
-	pthread_t thread;
-
-	set_watermarks(s, 30);
-	assert_int_equal(pthread_create(&thread, NULL, run_kswapd, s), 0);
-	for (unsigned i = 0; i < FRAMES + 300; i++) {
-		poke(mm, addr + i * PAGE, i);
-		if (i % 64 == 0)
-			usleep(1000);
-	}
-	for (unsigned i = 0; i < 1000 && info.free <= 60; i++) {
-		usleep(10000);
-		assert_int_equal(gw_zone_info(s->m, 0, &info), 0);
-	}
-	assert_true(info.free > 60);
-	assert_true(count(s, GW_VM_PAGEOUTRUN) > 0);
-	assert_true(count(s, GW_VM_PGSTEAL_KSWAPD) > 0);
-	gw_kswapd_stop(s->m, 0);
-	pthread_join(thread, NULL);
-	gw_kswapd_stop(s->m, 0);
-	run_kswapd(s);
-	assert_int_equal(pthread_create(&thread, NULL, run_kswapd, s), 0);
-	usleep(20000);
-	assert_int_equal(pthread_tryjoin_np(thread, NULL), EBUSY); /* nobody has told this one */
-	gw_kswapd_stop(s->m, 0);
-	pthread_join(thread, NULL);
-	expect(mm, addr, FRAMES + 300, 0);
-	verify(s, &mm, 1);
-	gw_mm_put(mm);
-}
-
-/* ---- groups ---- */
-
-/* Reclaim in a group takes pages charged to it, and no others. */
-static void
-group_reclaim_takes_its_own(void **state)
-{
-	struct spaces *s = *state;
-	struct gw_mm *in = new_space(s), *out = new_space(s);
-	gw_vaddr_t a = map(in, 64), b = map(out, 64);
-	struct gw_memcg *memcg;
-
-	assert_int_equal(gw_memcg_create(s->m, UINT64_MAX, &memcg), 0);
-	gw_mm_set_memcg(in, memcg);
-	fill(in, a, 64, 1);
-	fill(out, b, 64, 1);
-	gw_lru_add_drain_all(s->m);
-	assert_int_equal(gw_memcg_usage(memcg), 64);
-	assert_int_equal(gw_reclaim(s->m, 0, memcg, FRAMES), 64);
-	assert_int_equal(present(in, a, 64), 0);
-	assert_int_equal(present(out, b, 64), 64);
-	assert_int_equal(gw_memcg_usage(memcg), 0);
-	expect(in, a, 64, 1);
-	gw_mm_put(in);
-	gw_mm_put(out);
-	gw_memcg_put(memcg);
-}
-
-/* A group at its limit reclaims from itself: its address space may have more than that. */
-static void
-group_at_its_limit_swaps(void **state)
-{
-	struct spaces *s = *state;
-	struct gw_mm *mm = new_space(s);
-	gw_vaddr_t addr = map(mm, 200);
-	struct gw_memcg *memcg;
-
-	assert_int_equal(gw_memcg_create(s->m, 100, &memcg), 0);
-	gw_mm_set_memcg(mm, memcg);
-	fill(mm, addr, 200, 1);
-	assert_true(gw_memcg_usage(memcg) <= 100);
-	expect(mm, addr, 200, 1);
-	gw_mm_put(mm);
-	gw_memcg_put(memcg);
-}
-
-/* ---- threads ---- */
-
-struct player {
-	struct spaces *s;
-	struct gw_mm *mm;
-	gw_vaddr_t addr, file_addr;
-	unsigned cpu, pages, rounds;
-	gw_atomic_u32 *running;
-	uint64_t wrong;
-};
-
-static void
-play_word(struct player *p, gw_vaddr_t addr, uint64_t round)
-{
-	uint64_t found = 0;
-
-	p->wrong += gw_cpu_load(p->mm, addr, &found) != 0;
-	p->wrong += round && found != addr + round - 1;
-	p->wrong += gw_cpu_store(p->mm, addr, addr + round) != 0;
-}
-
-static void *
-play(void *arg)
-{
-	struct player *p = arg;
-	struct gw_task task;
-
-	p->wrong += gw_task_attach(&task, p->s->m, p->cpu) != 0;
-	for (; count(p->s, GW_VM_PSWPIN) < 1000 && p->rounds < 100000; p->rounds++) {
-		for (unsigned i = 0; i < p->pages; i++)
-			play_word(p, p->addr + i * PAGE, p->rounds);
-		for (unsigned i = 0; i < STORE_PAGES; i++)
-			play_word(p, p->file_addr + i * PAGE + 8 * p->cpu, p->rounds);
-	}
-	gw_u32_sub_acq_rel(p->running, 1);
-	gw_task_detach(&task);
-	return NULL;
-}
-
-static void *
-reclaim_for_long(void *arg)
-{
-	struct player *p = arg;
-	struct gw_task task;
-
-	p->wrong += gw_task_attach(&task, p->s->m, p->cpu) != 0;
-	while (gw_u32_load_acquire(p->running))
-		(void)gw_reclaim(p->s->m, 0, NULL, 40);
-	gw_task_detach(&task);
-	return NULL;
-}
-
-/* Two tasks write and check anonymous and shared file memory, two reclaim: no byte is lost. */
-static void
-reclaimers_and_faults(void **state)
-{
-	struct spaces *s = *state;
-	struct store *store = store_create();
-	struct gw_mapping *file = file_on(s, store);
-	gw_atomic_u32 running;
-	struct player players[4];
-	pthread_t threads[4];
-	struct gw_mm *mms[2];
-
-	gw_u32_store_relaxed(&running, 2);
-	for (unsigned i = 0; i < 4; i++) {
-		players[i] = (struct player){.s = s, .cpu = i % 2, .running = &running};
-		if (i >= 2)
-			continue;
-		mms[i] = players[i].mm = new_space(s);
-		players[i].pages = 150;
-		players[i].addr = map(mms[i], 150);
-		/* at one address, so that each word of the file says where it is */
-		assert_int_equal(
-			gw_mmap_file(mms[i], TABLE * 100, STORE_PAGES * PAGE, READWRITE,
-				GW_MAP_FIXED | GW_MAP_SHARED, file, 0, &players[i].file_addr),
-			0);
-	}
-	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, i < 2 ? play : reclaim_for_long,
-					 &players[i]),
-			0);
-	for (unsigned i = 0; i < 4; i++) {
-		pthread_join(threads[i], NULL);
-		assert_int_equal(players[i].wrong, 0);
-	}
-	assert_true(count(s, GW_VM_PSWPIN) >= 1000);
-	verify(s, mms, 2);
-	gw_mm_put(mms[0]);
-	gw_mm_put(mms[1]);
-	file_put(file);
-	for (unsigned i = 0; i < STORE_PAGES; i++) {
-		uint64_t words[2];
-
-		memcpy(words, store->bytes[i], sizeof(words));
-		for (unsigned cpu = 0; cpu < 2; cpu++)
-			assert_int_equal(words[cpu],
-				TABLE * 100 + i * PAGE + 8 * cpu + players[cpu].rounds - 1);
-	}
-	store_destroy(store);
-}
-
-#define TEST(name)		test_with(name, setup)
-#define TEST_SWAP(name)		test_with(name, setup_swap)
-#define test_with(name, before) cmocka_unit_test_setup_teardown(name, before, spaces_teardown)
-
 int
 main(void)
 {
@@ -848,26 +447,18 @@ main(void)
 		TEST_SWAP(swapped_pages_come_back),
 		TEST_SWAP(clean_swap_cache_pages_are_not_written),
 		TEST_SWAP(shared_pages_leave_both),
-		TEST(no_swap_no_anon),
+		TEST_NO_SWAP(no_swap_no_anon),
 		TEST_SWAP(pinned_pages_stay),
 		TEST_SWAP(temporary_stacks_stay),
 		TEST_SWAP(referenced_pages_stay),
 		TEST_SWAP(pageout_takes_own_pages),
-		TEST(clean_file_pages_are_dropped),
+		TEST_NO_SWAP(clean_file_pages_are_dropped),
 		TEST_SWAP(dirty_file_pages_are_written),
-		TEST(a_failed_write_loses_nothing),
-		TEST(written_during_writeback),
-		TEST(second_use_activates),
-		TEST(reclaim_wakes_a_dropped_waiter),
-		TEST(orphans_are_freed),
-		TEST(out_of_memory_loses_nothing),
-		TEST_SWAP(full_swap_loses_nothing),
-		TEST_SWAP(some_requests_do_not_reclaim),
-		TEST_SWAP(a_round_balances_and_ends_boosts),
-		TEST_SWAP(kswapd_keeps_zones_above_low),
-		TEST_SWAP(group_reclaim_takes_its_own),
-		TEST_SWAP(group_at_its_limit_swaps),
-		TEST_SWAP(reclaimers_and_faults),
+		TEST_NO_SWAP(a_failed_write_loses_nothing),
+		TEST_NO_SWAP(written_during_writeback),
+		TEST_NO_SWAP(second_use_activates),
+		TEST_NO_SWAP(reclaim_wakes_a_dropped_waiter),
+		TEST_NO_SWAP(orphans_are_freed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
