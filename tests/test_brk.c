@@ -108,10 +108,12 @@ forked_and_holed(void **state)
 	assert_int_equal(peek(both[0], HEAP), 1);
 	assert_int_equal(gw_cpu_store(both[0], HEAP + 5 * PAGE, 1), -EFAULT);
 
+	map_at(both[0], HEAP + 9 * PAGE, 1);
 	assert_int_equal(gw_munmap(both[0], HEAP + 2 * PAGE, 2 * PAGE), 0);
 	assert_int_equal(brk_to(both[0], HEAP + 5 * PAGE), HEAP + 5 * PAGE);
 	poke(both[0], HEAP + 4 * PAGE, 1);
 	assert_int_equal(gw_cpu_store(both[0], HEAP + 3 * PAGE, 1), -EFAULT); /* its hole stays */
+	poke(both[0], HEAP + 9 * PAGE, 1);
 	assert_int_equal(brk_to(both[0], HEAP), HEAP);
 	verify(s, both, 2);
 	gw_mm_put(both[0]);

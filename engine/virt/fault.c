@@ -16,12 +16,13 @@
  *
  * Invariants
  *   P1  what was seen before the leaf lock was let go is compared again before anything is changed
- *   P2  an anonymous page is written in place only if its one map is this entry, its one reference
- *       is this entry's, no entry names a slot of it, and it is not locked: a locked page may be
- * under migration, with entries that its map count does not know P3  of a page being copied the
- * entry or the copier holds a reference until the copy is installed, so nobody else finds itself
- * the only user (P2) and writes to it P4  from an entry to its copy: cleared, flushed, installed,
- * under one leaf lock, so no CPU reads the old page when another may write to the new one
+ *   P2  a private page is written in place only if its one map is this entry, its one reference is
+ *       this entry's (no file's page, and no entry names a slot of it), and it is not locked: a
+ *       locked page may be under migration, with entries that its map count does not know
+ *   P3  of a page being copied the entry or the copier holds a reference until the copy is
+ *       installed, so nobody else finds itself the only user (P2) and writes to it
+ *   P4  from an entry to its copy: cleared, flushed, installed, under one leaf lock, so no CPU
+ *       reads the old page when another may write to the new one
  *
  * Locks: mmap_lock for reading, for writing when a stack grows. Pages are allocated with no other
  * lock held.
@@ -35,15 +36,14 @@ is_page(gw_pte_t pte)
 	return pte & GW_PTE_PRESENT && !(pte & GW_PTE_ZERO);
 }
 
-/* Is the page anonymous and may be written where it is? Leaf lock of its entry held (P2). */
+/* May the page be written where it is? Leaf lock of its entry held (P2). */
 static bool
 is_exclusive(struct gw_machine *m, gw_pfn_t pfn)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	bool exclusive;
 
-	if (!gw_owner_is_anon(gw_ptr_load_acquire(&page->owner)) ||
-		gw_u32_load_relaxed(&page->mapcount) != 1 || !gw_page_trylock(m, pfn))
+	if (gw_u32_load_relaxed(&page->mapcount) != 1 || !gw_page_trylock(m, pfn))
 		return false;
 	if (gw_page_flags(page) & GW_PG_SWAPCACHE)
 		(void)gw_swap_cache_try_delete(m, pfn); /* its reference is one too many */

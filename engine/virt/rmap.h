@@ -5,7 +5,8 @@
  * Idea. Every VMA that may map pages of an anon_vma is linked to it: one gw_anon_link for each
  * pair. fork links the child's VMAs to all of the parent's anon_vmas and gives them one of their
  * own for pages to come. An anon_vma's links stand in an interval tree by page offset; a walk
- * visits those that cover the page's index and looks at one address in each.
+ * visits those that cover the page's index and looks at one address in each. The VMAs of a file
+ * stand in an interval tree of its mapping and need no links; a private one may have both.
  *
  * Invariants
  *   K1  the interval trees of a family of anon_vmas change only under their root's lock, and so do

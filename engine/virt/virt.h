@@ -9,6 +9,7 @@
  * Locks (docs/locking.md)
  *   mm->mmap_lock    rank MMAP: the VMA tree and what VMAs say. Faults read, changes write; a
  *                    fault that makes a stack larger is a change
+ *   mapping lock     rank RMAP: the file's tree of VMAs (engine/store/store.h)
  *   root lock        rank RMAP, of an anon_vma's root: the interval trees of all its anon_vmas,
  *                    and start, end, pgoff and flags of the VMAs that stand in them (R5, R6)
  *   mm->table_lock   rank PAGETABLE: entries of the upper three levels

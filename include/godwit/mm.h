@@ -122,7 +122,8 @@ GW_MUST_CHECK int gw_exec_shift(struct gw_mm *mm, gw_vaddr_t addr, uint64_t shif
 /*
  * Make an access possible: what a CPU does when its walk finds no fitting entry.
  * Returns 0 (try the access again: it may fault again), -EFAULT (not mapped, or not allowed),
- * -ENOMEM, -EINTR (the task was interrupted while it waited for a migration).
+ * -ENOMEM, -EINTR (the task was interrupted while it waited for a page), the error of the store
+ * that the page should have come from.
  */
 GW_MUST_CHECK int gw_fault(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access access);
 
