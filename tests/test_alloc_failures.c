@@ -130,6 +130,8 @@ fork_and_write(struct script *t)
 	err = gw_cpu_store(child, t->at[0], 99);
 	if (!err)
 		assert_int_equal(peek(child, t->at[0]), 99);
+	if (!err) /* what a child splits has two links to clone */
+		err = gw_mprotect(child, t->at[8], PAGE, GW_PROT_NONE);
 	assert_int_equal(peek(child, t->at[1]), 2);
 	gw_mm_put(child);
 	return err;
@@ -138,7 +140,8 @@ fork_and_write(struct script *t)
 static int
 exec(struct script *t)
 {
-	const uint64_t shift = TABLE + 3 * PAGE;
+	const uint64_t shift = 2 * TABLE - 3 * PAGE; /* to across the end of a table */
+	uint64_t before;
 	gw_vaddr_t a;
 	struct gw_mm *mm;
 	int err = gw_mm_create(t->s->m, &mm);
@@ -149,8 +152,12 @@ exec(struct script *t)
 	if (!err)
 		err = gw_cpu_store(mm, TOP - PAGE, 5);
 	if (!err) {
+		before = free_frames(t->s);
 		err = gw_exec_shift(mm, TOP - PAGE, shift);
 		assert_int_equal(peek(mm, TOP - PAGE - (err ? 0 : shift)), 5);
+		assert_true(!err || free_frames(t->s) == before);
+		if (err)
+			verify(t->s, (struct gw_mm *const[]){t->mm, mm}, 2);
 	}
 	gw_mm_put(mm);
 	return err;
@@ -228,6 +235,49 @@ static const struct {
 };
 #define N_STEPS (sizeof(steps) / sizeof(steps[0]))
 
+/* ---- the engine's own memory, counted ---- */
+
+static const struct gw_machine_ops *real_ops;
+static struct gw_machine_ops counting_ops;
+static gw_atomic_u64 live; /* bytes */
+
+static void *
+counting_alloc(void *ctx, size_t bytes)
+{
+	void *p = real_ops->alloc(ctx, bytes);
+
+	gw_u64_add_relaxed(&live, p ? bytes : 0);
+	return p;
+}
+
+static void
+counting_release(void *ctx, void *p, size_t bytes)
+{
+	gw_u64_sub_relaxed(&live, bytes);
+	real_ops->release(ctx, p, bytes);
+}
+
+static void
+count_memory(struct spaces *s)
+{
+	real_ops = s->m->ops;
+	counting_ops = *real_ops;
+	counting_ops.alloc = counting_alloc;
+	counting_ops.release = counting_release;
+	gw_rcu_barrier(); /* what is on its way was not counted */
+	gw_u64_store_relaxed(&live, 0);
+	s->m->ops = &counting_ops;
+}
+
+/* Everything that was allocated since has been given back. */
+static void
+end_counting(struct spaces *s)
+{
+	gw_rcu_barrier();
+	s->m->ops = real_ops;
+	assert_int_equal(gw_u64_load_relaxed(&live), 0);
+}
+
 /* ---- the runs ---- */
 
 static void
@@ -298,6 +348,7 @@ own_memory_fails(void **state)
 	do {
 		struct script t;
 
+		count_memory(s);
 		begin(&t, s);
 		(void)gw_soft_fail_alloc(s->soft, ++nth);
 		(void)run(&t, refused, OWN);
@@ -306,7 +357,7 @@ own_memory_fails(void **state)
 		gw_mm_put(t.mm);
 		gw_lru_add_drain_all(s->m);
 		assert_int_equal(free_frames(s), s->free);
-		gw_rcu_barrier();
+		end_counting(s);
 	} while (nth <= made);
 	assert_true(nth > 40);
 	assert_refused(refused, OWN);
@@ -326,6 +377,7 @@ frames_run_out(void **state)
 		unsigned n = 0;
 		struct script t;
 
+		count_memory(s);
 		begin(&t, s);
 		while (free_frames(s) > left)
 			assert_int_equal(gw_alloc_from_zonelist(s->m, GW_GFP_NO_WATERMARKS, 0, 0,
@@ -337,6 +389,7 @@ frames_run_out(void **state)
 		assert_words(&t);
 		verify(s, &t.mm, 1);
 		gw_mm_put(t.mm);
+		end_counting(s);
 		spaces_destroy(s);
 	}
 	assert_refused(refused, FRAMES);
