@@ -19,6 +19,18 @@
 static gw_pfn_t watched = GW_PFN_NONE;
 static const void *owner_at_unlock;
 
+static uint64_t pages_put_back;
+
+void __real_gw_putback_movable_pages(struct gw_machine *m, struct gw_page_list *list);
+void __wrap_gw_putback_movable_pages(struct gw_machine *m, struct gw_page_list *list);
+
+void
+__wrap_gw_putback_movable_pages(struct gw_machine *m, struct gw_page_list *list)
+{
+	pages_put_back += list->n;
+	__real_gw_putback_movable_pages(m, list);
+}
+
 void __real_gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn);
 void __wrap_gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn);
 
@@ -389,6 +401,38 @@ compact(struct mover *mv, bool no_fs)
 	gw_compact_zone(mv->m, 0, &request, &stats);
 	gw_drain_all_pages(mv->m);
 	return stats.migrate.succeeded;
+}
+
+/* ... nor is a region begun that one of them stands in (evacuate.c, E2). */
+static void
+evacuation_passes_unmovable_files_by(void **state)
+{
+	const struct gw_compact_request request = {.order = -1,
+		.mode = GW_MIGRATE_SYNC,
+		.whole_zone = true,
+		.planner = GW_PLANNER_EVACUATE};
+	struct mover *mv = *state;
+	struct file *file = file_of(mv, store_ops, 0);
+	struct gw_mm *mm = new_space(mv->s);
+	gw_vaddr_t addr = map(mm, 32);
+	struct gw_compact_stats stats;
+
+	/* Two pageblocks: one with few pages, the file's among them, one with more, and room. */
+	for (unsigned i = 0; i < 30; i++) {
+		poke(mm, addr + i * PAGE, 1);
+		if (i == 2)
+			cached_page(mv);
+	}
+	assert_int_equal(gw_munmap(mm, addr + 4 * PAGE, 12 * PAGE), 0);
+	assert_int_equal(gw_munmap(mm, addr + 24 * PAGE, 8 * PAGE), 0);
+	file->mapping->flags = GW_MAPPING_UNMOVABLE; /* its page is among those that move */
+	gw_lru_add_drain_all(mv->m);
+	gw_drain_all_pages(mv->m);
+	pages_put_back = 0;
+	gw_compact_zone(mv->m, 0, &request, &stats);
+	assert_int_equal(pages_put_back, 0);
+	gw_mm_put(mm);
+	close_file(file);
 }
 
 /* FACTS 2.1, issue 3, 4: compaction moves cached pages, but on behalf of who may not call into
@@ -884,6 +928,7 @@ main(void)
 		T(lookup_before_the_freeze_wins),
 		T(dirty_pages_without_callback_are_isolated_for_sync),
 		T(unmovable_file_stays),
+		T(evacuation_passes_unmovable_files_by),
 		T(compaction_moves_file_pages),
 		T(fallback_moves_clean_pages),
 		T(fallback_writes_dirty_pages_in_sync_only),

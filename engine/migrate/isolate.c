@@ -20,8 +20,9 @@
 #include "engine/store/store.h"
 
 /* Without the lock a first answer that may be out of date, under it the final one. */
-static int
-check_page(const struct gw_machine *m, gw_pfn_t pfn, uint32_t flags, enum gw_migrate_mode mode)
+int
+gw_may_isolate_page(
+	const struct gw_machine *m, gw_pfn_t pfn, uint32_t flags, enum gw_migrate_mode mode)
 {
 	if (gw_flags_type(flags) != GW_PAGE_USED)
 		return -EINVAL;
@@ -39,7 +40,7 @@ isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(page);
-	int err = check_page(m, pfn, flags, mode);
+	int err = gw_may_isolate_page(m, pfn, flags, mode);
 
 	if (err)
 		return err;
@@ -64,7 +65,7 @@ gw_isolate_page(
 
 	if (pfn >= m->n_frames)
 		return -EINVAL;
-	err = check_page(m, pfn, gw_page_flags(gw_page(m, pfn)), mode);
+	err = gw_may_isolate_page(m, pfn, gw_page_flags(gw_page(m, pfn)), mode);
 	if (err)
 		return err;
 	if (gw_owner_pinned(m, pfn))
