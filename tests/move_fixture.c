@@ -110,6 +110,7 @@ mover_teardown(void **state)
 {
 	struct mover *mv = *state;
 
+	gw_rcu_barrier(); /* what is freed late asks the ops, too */
 	mv->m->ops = mv->real_ops;
 	spaces_destroy(mv->s);
 	free(mv);
