@@ -12,6 +12,7 @@
 
 #define NS_PER_SECOND	UINT64_C(1000000000)
 #define SECONDS_DEFAULT 10
+#define THREADS_MAX	256
 #define FRAMES_PER_MIB	(((uint64_t)1 << 20) >> GW_PAGE_SHIFT)
 
 static const char help[] =
@@ -219,7 +220,7 @@ host_cpus(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return n < 1 ? 1 : n > GW_CPUS_MAX ? GW_CPUS_MAX : (unsigned)n;
+	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (unsigned)n;
 }
 
 static int
@@ -234,7 +235,7 @@ set_option(struct gw_storm_config *config, int option)
 		config->ns = n * NS_PER_SECOND;
 		return status;
 	case OPT_THREADS:
-		status = cli_number("--threads", optarg, 1, 256, &n);
+		status = cli_number("--threads", optarg, 1, THREADS_MAX, &n);
 		config->threads = (unsigned)n;
 		return status;
 	case OPT_SEED:

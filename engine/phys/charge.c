@@ -81,8 +81,9 @@ gw_charge_check(struct gw_machine *m, struct gw_findings *findings)
 {
 	for (struct gw_memcg *memcg = m->memcgs; memcg; memcg = memcg->next)
 		memcg->checked = 0;
-	for (gw_pfn_t pfn = 0; pfn < m->n_frames; pfn++)
-		check_frame(m, pfn, findings);
+	for (unsigned z = 0; z < m->n_zones; z++) /* gaps in a map may have no memory behind them */
+		for (gw_pfn_t pfn = m->zones[z].start; pfn < m->zones[z].end; pfn++)
+			check_frame(m, pfn, findings);
 	for (const struct gw_memcg *memcg = m->memcgs; memcg; memcg = memcg->next)
 		if (memcg->checked != gw_memcg_usage(memcg))
 			gw_found(findings,

@@ -154,19 +154,24 @@ gw_page_cache(const struct gw_machine *m, gw_pfn_t page, uint64_t *index)
 	return gw_swap_cache(m);
 }
 
+static void
+check_frame(struct gw_machine *m, gw_pfn_t pfn, struct gw_findings *findings)
+{
+	const struct gw_page *page = gw_page(m, pfn);
+	struct gw_mapping *mapping = NULL;
+
+	if (gw_flags_type(gw_page_flags(page)) == GW_PAGE_USED)
+		mapping = gw_page_mapping(m, pfn);
+	if (mapping && gw_radix_find(&mapping->cache.tree, gw_frame_index(page)) != pfn)
+		gw_found(findings, "H1: page %u says page %u of a file, whose cache has another",
+			pfn, gw_frame_index(page));
+}
+
 /* H1, of the pages of files; engine/store/swap.c has the others. */
 void
 gw_cache_check(struct gw_machine *m, struct gw_findings *findings)
 {
-	for (gw_pfn_t pfn = 0; pfn < m->n_frames; pfn++) {
-		const struct gw_page *page = gw_page(m, pfn);
-		struct gw_mapping *mapping = NULL;
-
-		if (gw_flags_type(gw_page_flags(page)) == GW_PAGE_USED)
-			mapping = gw_page_mapping(m, pfn);
-		if (mapping && gw_radix_find(&mapping->cache.tree, gw_frame_index(page)) != pfn)
-			gw_found(findings,
-				"H1: page %u says page %u of a file, whose cache has another", pfn,
-				gw_frame_index(page));
-	}
+	for (unsigned z = 0; z < m->n_zones; z++) /* not the gaps, as in charge.c */
+		for (gw_pfn_t pfn = m->zones[z].start; pfn < m->zones[z].end; pfn++)
+			check_frame(m, pfn, findings);
 }

@@ -485,6 +485,26 @@ run(struct storm *s, const struct gw_storm_config *config, struct gw_storm_repor
 	return ret;
 }
 
+/* 0, or -EINVAL with a line that says why. */
+static int
+check_config(const struct gw_storm_config *config, gw_pfn_t n_frames, struct gw_error *err)
+{
+	const unsigned most = GW_CPUS_MAX - STORM_NODES;
+	struct gw_error unused;
+
+	if (!err)
+		err = &unused;
+	if (n_frames < FRAMES_LEAST)
+		snprintf(err->text, sizeof(err->text), "%u frames: a storm needs %u", n_frames,
+			FRAMES_LEAST);
+	else if (config->threads < 1 || config->threads > most)
+		snprintf(err->text, sizeof(err->text), "%u threads: a storm has 1 to %u",
+			config->threads, most);
+	else
+		return 0;
+	return -EINVAL;
+}
+
 int
 gw_storm_run(
 	const struct gw_storm_config *config, struct gw_storm_report *out, struct gw_error *err)
@@ -500,11 +520,9 @@ gw_storm_run(
 	for (unsigned i = 0; i < STORM_BLOCKS; i++)
 		s->blocks[i] = GW_PFN_NONE;
 	pthread_mutex_init(&s->table, NULL);
-	if (s->n_frames < FRAMES_LEAST && err) {
-		snprintf(err->text, sizeof(err->text), "%u frames: a storm needs %u", s->n_frames,
-			FRAMES_LEAST);
-	}
-	ret = s->n_frames < FRAMES_LEAST ? -EINVAL : open_machine(s, config, err);
+	ret = check_config(config, s->n_frames, err);
+	if (!ret)
+		ret = open_machine(s, config, err);
 	if (!ret) {
 		ret = run(s, config, out);
 		gw_soft_destroy(s->soft);

@@ -64,7 +64,7 @@ struct gw_storm_report {
 };
 
 struct gw_storm_config {
-	unsigned threads; /* each a CPU of its own, 1 .. GW_CPUS_MAX */
+	unsigned threads; /* each a CPU of its own, 1 .. GW_CPUS_MAX - 2 */
 	uint64_t ns;	  /* how long */
 	uint64_t seed;
 	gw_pfn_t n_frames; /* 0: a machine of 64 MiB */
