@@ -105,6 +105,8 @@ get_memory(struct gw_soft *soft)
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (soft->bytes == MAP_FAILED)
 		soft->bytes = NULL;
+	else /* fewer faults and TLB misses; no matter if refused */
+		madvise(soft->bytes, bytes_of_frames(soft), MADV_HUGEPAGE);
 	return soft->cpus && soft->frames && soft->bytes ? 0 : -ENOMEM;
 }
 
