@@ -52,7 +52,8 @@ gw_mm_create(struct gw_machine *m, struct gw_mm **out)
 	mm->root = gw_table_alloc(m);
 	if (mm->root == GW_PFN_NONE)
 		goto fail;
-	if (!m->ops->frame_address(m->ctx, mm->root))
+	mm->frames = m->ops->frame_address(m->ctx, 0);
+	if (!mm->frames)
 		goto fail_root; /* frames without bytes hold no tables */
 	init(mm, m);
 	*out = mm;

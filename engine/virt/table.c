@@ -27,7 +27,7 @@ level_shift(unsigned level)
 static gw_atomic_u64 *
 table_words(const struct gw_mm *mm, gw_pfn_t table)
 {
-	return mm->machine->ops->frame_address(mm->machine->ctx, table);
+	return (gw_atomic_u64 *)(void *)(mm->frames + ((size_t)table << GW_PAGE_SHIFT));
 }
 
 static gw_atomic_u64 *

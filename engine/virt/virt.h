@@ -60,13 +60,14 @@ struct gw_vma {
 
 struct gw_mm {
 	struct gw_machine *machine;
-	uint32_t id; /* of the machine's address spaces, never reused: TLB tag; from 1 */
+	uint8_t *frames; /* the bytes of frame 0, behind which are all others': page tables */
+	gw_pfn_t root;	 /* the top table's frame */
+	uint32_t id;	 /* of the machine's address spaces, never reused: TLB tag; from 1 */
 	gw_refcount users;
 	gw_rwlock mmap_lock;
 	struct gw_itree vmas; /* guarded by mmap_lock */
 	uint64_t n_vmas;      /* the same */
 	gw_spinlock table_lock;
-	gw_pfn_t root; /* the top table's frame */
 	gw_spinlock leaf_locks[GW_LEAF_LOCKS];
 	gw_atomic_u64 pages;	   /* rss: entries of pages, migration entries included, swap not */
 	struct gw_memcg *memcg;	   /* whom faults charge; NULL: nobody. A reference is held */
