@@ -46,12 +46,9 @@ isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
 		return err;
 	if (!gw_owner_isolate(m, pfn, mode))
 		return -EBUSY;
-	if (flags & GW_PG_LRU) {
-		if (gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH)) {
-			gw_owner_putback(m, pfn);
-			return -EBUSY;
-		}
-		gw_put_page(m, pfn); /* one of the two: not the last */
+	if (flags & GW_PG_LRU && gw_lru_isolate_held(m, pfn)) {
+		gw_owner_putback(m, pfn);
+		return -EBUSY;
 	}
 	gw_u32_or_relaxed(&page->flags, GW_PG_ISOLATED);
 	return 0;

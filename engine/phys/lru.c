@@ -51,6 +51,15 @@ page_node(const struct gw_machine *m, gw_pfn_t pfn)
 	return &m->nodes[gw_page_zone(m, pfn)->node];
 }
 
+/* Written under lru_lock only: no need of an atomic addition. */
+static void
+count_listed(struct gw_node *node, enum gw_lru lru, int64_t frames)
+{
+	gw_atomic_u64 *count = &node->lru_frames[lru];
+
+	gw_u64_store_relaxed(count, gw_u64_load_relaxed(count) + (uint64_t)frames);
+}
+
 /* lru_lock held. */
 static void
 lru_link(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
@@ -62,7 +71,7 @@ lru_link(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
 	enum gw_lru lru = flags_lru(mlocked ? flags | GW_PG_UNEVICTABLE : flags);
 
 	gw_list_push_front(m, &node->lru[lru], pfn);
-	gw_u64_add_relaxed(&node->lru_frames[lru], (uint64_t)1 << gw_flags_order(flags));
+	count_listed(node, lru, (int64_t)1 << gw_flags_order(flags));
 }
 
 /* Off the list that `flags` name, its LRU mark as it is: lru_link() follows (U5). lru_lock held. */
@@ -72,7 +81,7 @@ lru_take(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn, uint32_t flag
 	enum gw_lru lru = flags_lru(flags);
 
 	gw_list_remove(m, &node->lru[lru], pfn);
-	gw_u64_sub_relaxed(&node->lru_frames[lru], (uint64_t)1 << gw_flags_order(flags));
+	count_listed(node, lru, -((int64_t)1 << gw_flags_order(flags)));
 }
 
 /* lru_lock held. */
@@ -186,8 +195,8 @@ isolates(enum gw_isolate_mode mode, uint32_t flags)
 	       (mode == GW_ISOLATE_ACTIVE) == ((flags & GW_PG_ACTIVE) != 0);
 }
 
-int
-gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode)
+static int
+isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode, bool get)
 {
 	struct gw_node *node = page_node(m, pfn);
 	struct gw_page *page = gw_page(m, pfn);
@@ -198,13 +207,25 @@ gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode)
 	flags = gw_page_flags(page);
 	if (flags & GW_PG_LRU && !isolates(mode, flags)) {
 		err = -EINVAL;
-	} else if (flags & GW_PG_LRU && gw_ref_get_unless_zero(&page->refcount)) {
+	} else if (flags & GW_PG_LRU && (!get || gw_ref_get_unless_zero(&page->refcount))) {
 		count_isolated(node, gw_u32_or_relaxed(&page->flags, GW_PG_LRU_HELD), true);
 		lru_unlink(m, node, pfn);
 		err = 0;
 	}
 	gw_spin_unlock(&node->lru_lock);
 	return err;
+}
+
+int
+gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode)
+{
+	return isolate(m, pfn, mode, true);
+}
+
+int
+gw_lru_isolate_held(struct gw_machine *m, gw_pfn_t pfn)
+{
+	return isolate(m, pfn, GW_ISOLATE_BOTH, false);
 }
 
 void

@@ -290,6 +290,8 @@ void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order, uint32_t 
  * -EINVAL if it is on one that `mode` leaves alone (D1). `isolated_frames` grows. Takes the LRU
  * lock. */
 int gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode);
+/* The same for who has a reference, and gets no other: 0, or -EBUSY if it is on no list. */
+int gw_lru_isolate_held(struct gw_machine *m, gw_pfn_t pfn);
 /* Undo: onto the list it came from. The isolation's reference stays the caller's to drop. */
 void gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn);
 /* `winner` takes the LRU place that `from`, isolated, had; from's isolation ends (A2). References
