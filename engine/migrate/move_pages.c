@@ -335,7 +335,7 @@ map_nodes(struct move *mv, uint64_t from, uint64_t to)
 int
 gw_migrate_mm(struct gw_mm *mm, uint64_t from, uint64_t to)
 {
-	gw_vaddr_t start, end = 0;
+	gw_vaddr_t start = 0, end = 0;
 	uint64_t refused = 0;
 	struct move mv;
 
