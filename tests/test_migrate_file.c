@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_migrate_file.c - migration of file pages and orphans (FACTS 1.1 rows A, 1.6, 2.1, 2.3, 3.5,
- * R16).
+ * test_migrate_file.c - migration of file pages (FACTS 1.1 rows A, 1.6, 2.1, 2.3, 3.5, R16).
+ *
+ * Of pages with private data and truncated ones: test_migrate_orphan.c.
  */
 #include "test.h"
 
@@ -10,10 +11,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "cached_fixture.h"
 #include "godwit/compact.h"
-#include "move_fixture.h"
-
-#define SEVEN 7 /* the page that is moved */
 
 /* What the linker's --wrap saw of a page when it was unlocked last. */
 static gw_pfn_t watched = GW_PFN_NONE;
@@ -42,60 +41,6 @@ __wrap_gw_page_unlock(struct gw_machine *m, gw_pfn_t pfn)
 	__real_gw_page_unlock(m, pfn);
 }
 
-/* A store that knows nothing of migration (FACTS 2.3: fallback). */
-static struct gw_backing_ops
-without_migrate(void)
-{
-	struct gw_backing_ops ops = store_ops;
-
-	ops.migrate = NULL;
-	return ops;
-}
-
-struct file {
-	struct gw_backing_ops ops;
-	struct store *store;
-	struct gw_mapping *mapping;
-};
-
-static struct file *
-file_of(struct mover *mv, struct gw_backing_ops ops, unsigned flags)
-{
-	struct file *file = calloc(1, sizeof(*file));
-
-	assert_non_null(file);
-	file->ops = ops;
-	file->store = store_create();
-	assert_int_equal(gw_mapping_create(mv->m, &file->ops, file->store, STORE_PAGES, flags,
-				 &file->mapping),
-		0);
-	mv->file = file->mapping;
-	mv->index = SEVEN;
-	return file;
-}
-
-static void
-close_file(struct file *file)
-{
-	file_put(file->mapping);
-	store_destroy(file->store);
-	free(file);
-}
-
-/* The page of the cache, read in if need be; no reference is kept. */
-static gw_pfn_t
-cached_page(struct mover *mv)
-{
-	uint8_t byte;
-	gw_pfn_t page;
-
-	assert_int_equal(gw_mapping_read(mv->file, mv->index * PAGE, &byte, 1), 0);
-	gw_lru_add_drain_all(mv->m);
-	page = gw_mapping_find(mv->file, mv->index);
-	gw_put_page(mv->m, page);
-	return page;
-}
-
 static gw_vaddr_t
 map_file(struct gw_mm *mm, struct gw_mapping *mapping, unsigned map_flags)
 {
@@ -105,20 +50,6 @@ map_file(struct gw_mm *mm, struct gw_mapping *mapping, unsigned map_flags)
 		gw_mmap_file(mm, 0, STORE_PAGES * PAGE, READWRITE, map_flags, mapping, 0, &addr),
 		0);
 	return addr;
-}
-
-static void
-assert_in_cache(struct mover *mv, gw_pfn_t page)
-{
-	const struct gw_page *frame = gw_page(mv->m, page);
-
-	assert_int_equal(cached_page(mv), page);
-	assert_ptr_equal(gw_ptr_load_relaxed(&frame->owner), mv->file);
-	assert_int_equal(gw_frame_index(frame), mv->index);
-	assert_true(flags(mv, page) & GW_PG_UPTODATE);
-	assert_true(flags(mv, page) & GW_PG_LRU);
-	assert_false(flags(mv, page) & (GW_PG_LOCKED | GW_PG_ISOLATED));
-	assert_int_equal(gw_mapping_cached(mv->file), 1);
 }
 
 static void
@@ -708,156 +639,6 @@ sync_light_does_not_wait_for_reads(void **state)
 	close_file(file);
 }
 
-/* ---- private data ---- */
-
-struct data {
-	struct gw_private private;
-	gw_pfn_t page;
-	bool lets_go;
-	unsigned asked;
-};
-
-static bool
-release(struct gw_private *private, struct gw_machine *m, gw_pfn_t page)
-{
-	struct data *data = (struct data *)private;
-
-	assert_true(gw_page_flags(gw_page(m, page)) & GW_PG_LOCKED);
-	assert_int_equal(data->page, page);
-	data->asked++;
-	if (data->lets_go)
-		data->page = GW_PFN_NONE;
-	return data->lets_go;
-}
-
-static void
-moved(struct gw_private *private, struct gw_machine *m, gw_pfn_t dst)
-{
-	struct data *data = (struct data *)private;
-
-	assert_true(gw_page_flags(gw_page(m, dst)) & GW_PG_LOCKED);
-	data->page = dst;
-}
-
-static void
-hang_on(struct mover *mv, struct data *data, gw_pfn_t page)
-{
-	gw_get_page(mv->m, page);
-	gw_page_lock(mv->m, page);
-	data->page = page;
-	assert_int_equal(gw_page_set_private(mv->m, page, &data->private), 0);
-	gw_page_unlock(mv->m, page);
-	gw_put_page(mv->m, page);
-}
-
-/* FACTS 1.6, 2.3: private data goes along with its reference, and is told. */
-static void
-private_data_goes_along(void **state)
-{
-	struct mover *mv = *state;
-	struct file *file = file_of(mv, store_ops, 0);
-	struct data data = {.private = {release, moved}};
-	gw_pfn_t old = cached_page(mv), new;
-
-	hang_on(mv, &data, old);
-	assert_int_equal(refs(mv, old), 2);
-	new = move(mv, old);
-	assert_int_equal(data.page, new);
-	assert_int_equal(data.asked, 0);
-	assert_int_equal(refs(mv, new), 2);
-	assert_true(flags(mv, new) & GW_PG_PRIVATE);
-	assert_in_cache(mv, new);
-	data.lets_go = true;
-	close_file(file);
-}
-
-/* Data that cannot be told, and data of a store that cannot migrate, is released; if it does not
- * let go, the page stays. */
-static void
-private_data_is_released(void **state)
-{
-	struct mover *mv = *state;
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct file *file = file_of(mv, i ? without_migrate() : store_ops, 0);
-		struct data data = {.private = {release, i ? moved : NULL}};
-		gw_pfn_t page = cached_page(mv);
-
-		hang_on(mv, &data, page);
-		assert_int_equal(try_isolate(mv, page, GW_MIGRATE_SYNC), 0);
-		assert_int_equal(migrate(mv, GW_MIGRATE_SYNC), 1);
-		assert_int_equal(mv->why, -EAGAIN);
-		assert_int_equal(data.asked, 10);
-		assert_true(mv->clean_at_put);
-		put_back(mv);
-		assert_int_equal(refs(mv, page), 2);
-		data.lets_go = true;
-		page = move(mv, page);
-		assert_int_equal(data.page, GW_PFN_NONE);
-		assert_int_equal(refs(mv, page), 1);
-		assert_in_cache(mv, page);
-		close_file(file);
-	}
-}
-
-/* A11: a page that truncation left to its private data is isolated; the data is asked to go, the
- * round ends with -EAGAIN, the next one finds a page that nobody has: freed, with no new page. */
-static void
-orphan_is_freed(void **state)
-{
-	struct mover *mv = *state;
-	struct file *file = file_of(mv, store_ops, 0);
-	struct data data = {.private = {release, moved}};
-	gw_pfn_t page = cached_page(mv);
-
-	hang_on(mv, &data, page);
-	assert_int_equal(gw_mapping_truncate(mv->file, SEVEN), 0);
-	assert_false(is_free(mv, page));
-	assert_null(gw_ptr_load_relaxed(&gw_page(mv->m, page)->owner));
-	assert_int_equal(try_isolate(mv, page, GW_MIGRATE_ASYNC), 0);
-	assert_int_equal(migrate(mv, GW_MIGRATE_ASYNC), 1);
-	assert_int_equal(mv->why, -EAGAIN);
-	assert_int_equal(data.asked, 1 + 10);
-	assert_int_equal(mv->gets, 0);
-	put_back(mv);
-	assert_int_equal(refs(mv, page), 1);
-	data.lets_go = true;
-	assert_int_equal(try_isolate(mv, page, GW_MIGRATE_ASYNC), 0);
-	assert_int_equal(migrate(mv, GW_MIGRATE_ASYNC), 0);
-	assert_int_equal(mv->stats.passes, 2);
-	assert_int_equal(mv->stats.succeeded, 1);
-	assert_int_equal(mv->gets, 0);
-	assert_true(is_free(mv, page));
-	close_file(file);
-}
-
-/* A1: a page that is truncated while it is isolated has been given up: a success, without a copy;
- * and so it is when put back. */
-static void
-truncated_page_is_given_up(void **state)
-{
-	struct mover *mv = *state;
-	struct file *file = file_of(mv, store_ops, 0);
-
-	for (unsigned i = 0; i < 2; i++) {
-		gw_pfn_t page = cached_page(mv);
-
-		assert_int_equal(try_isolate(mv, page, GW_MIGRATE_ASYNC), 0);
-		assert_int_equal(gw_mapping_truncate(mv->file, SEVEN), 0);
-		assert_int_equal(refs(mv, page), 1);
-		if (i == 0) {
-			assert_int_equal(migrate(mv, GW_MIGRATE_ASYNC), 0);
-			assert_int_equal(mv->stats.succeeded, 1);
-			assert_int_equal(mv->gets, 0);
-		} else {
-			put_back(mv);
-		}
-		assert_true(is_free(mv, page));
-		assert_int_equal(gw_mapping_truncate(mv->file, STORE_PAGES), 0);
-	}
-	close_file(file);
-}
-
 /* ---- want of memory ---- */
 
 /* What a program does with a file, and a migration of what it has so far; any step may fail. */
@@ -938,10 +719,6 @@ main(void)
 		T(writeback_is_not_waited_for_in_other_modes),
 		T(sync_waits_for_writeback),
 		T(sync_light_does_not_wait_for_reads),
-		T(private_data_goes_along),
-		T(private_data_is_released),
-		T(orphan_is_freed),
-		T(truncated_page_is_given_up),
 		T(each_allocation_may_fail),
 	};
 
