@@ -90,6 +90,9 @@ void bench_soft_close(struct soft_bench *s);
 /* An address space with `pages` pages at *addr; written, if told to. NULL: no memory. */
 struct gw_mm *bench_soft_program(
 	struct soft_bench *s, unsigned pages, bool written, uint64_t *addr);
+/* gw_migrate_target.get_new_page: from wherever the allocator has one. */
+int bench_soft_new_page(
+	void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst);
 
 /* Frames [start, start + n) become movable, singly, `percent` of 100 of them, else free. 0 or an
  * errno. */

@@ -125,18 +125,10 @@ isolate_page(struct crowd *crowd, unsigned page, struct gw_page_list *list)
 	}
 }
 
-static int
-new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
-{
-	(void)ctx;
-	(void)src;
-	return gw_alloc_pages(m, GW_GFP_USER_MOVABLE, 0, order, dst);
-}
-
 static void
 move_all(struct crowd *crowd, struct gw_migrate_stats *stats)
 {
-	static const struct gw_migrate_target target = {.get_new_page = new_page};
+	static const struct gw_migrate_target target = {.get_new_page = bench_soft_new_page};
 	struct gw_page_list list;
 
 	gw_page_list_init(&list);

@@ -302,8 +302,8 @@ frame_of(const struct shared *p, unsigned i)
 	return pfn;
 }
 
-static int
-new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+int
+bench_soft_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
 {
 	(void)ctx;
 	(void)src;
@@ -314,7 +314,7 @@ new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t
 static double
 move_rate(struct soft_bench *s, const struct shared *p, unsigned batch)
 {
-	static const struct gw_migrate_target target = {.get_new_page = new_page};
+	static const struct gw_migrate_target target = {.get_new_page = bench_soft_new_page};
 	struct gw_migrate_stats stats = {0};
 	gw_pfn_t frames[BATCH];
 	uint64_t ns = 0;

@@ -44,24 +44,10 @@
 
 /* ---- what the page says ---- */
 
-static void *
-owner_of(const struct gw_machine *m, gw_pfn_t page)
-{
-	return gw_ptr_load_acquire(&gw_page(m, page)->owner);
-}
-
-/* The file of a page with this owner word, or NULL; it lives as long as the page is locked, or the
- * word was read under RCU. */
-static struct gw_mapping *
-file_of(void *owner)
-{
-	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_MAPPING ? owner : NULL;
-}
-
 bool
 gw_rmap_in_cache(const struct gw_machine *m, gw_pfn_t page)
 {
-	return gw_page_flags(gw_page(m, page)) & GW_PG_SWAPCACHE || file_of(owner_of(m, page));
+	return gw_page_flags(gw_page(m, page)) & GW_PG_SWAPCACHE || gw_page_mapping(m, page);
 }
 
 uint32_t
@@ -90,10 +76,10 @@ gw_rmap_may_isolate(
 
 	if (flags & GW_PG_WRITEBACK && mode != GW_MIGRATE_SYNC)
 		return -EBUSY;
-	if (!file_of(owner_of(m, page)))
+	if (!gw_page_mapping(m, page))
 		return 0;
 	gw_rcu_read_lock();
-	file = file_of(owner_of(m, page));
+	file = gw_page_mapping(m, page);
 	if (file)
 		err = file_may_isolate(file, flags, mode);
 	gw_rcu_read_unlock();
@@ -136,7 +122,7 @@ make_clean(struct gw_machine *m, gw_pfn_t page, const struct gw_mapping *file,
 		return gw_page_flags(gw_page(m, page)) & GW_PG_DIRTY ? not_now(mode) : 0;
 	err = gw_page_write_out(m, page);
 	/* It was unlocked. */
-	busy = file_of(owner_of(m, page)) != file ||
+	busy = gw_page_mapping(m, page) != file ||
 	       gw_page_flags(gw_page(m, page)) & (GW_PG_DIRTY | GW_PG_WRITEBACK);
 	return !err && busy ? -EAGAIN : err;
 }
@@ -145,7 +131,6 @@ int
 gw_rmap_make_ready(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode)
 {
 	const struct gw_mapping *file;
-	void *owner;
 
 	if (gw_page_flags(gw_page(m, page)) & GW_PG_WRITEBACK) {
 		int err = mode.now == GW_MIGRATE_SYNC ? wait_written(m, page) : not_now(mode);
@@ -153,8 +138,7 @@ gw_rmap_make_ready(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode
 		if (err)
 			return err;
 	}
-	owner = owner_of(m, page);
-	file = file_of(owner);
+	file = gw_page_mapping(m, page);
 	if (file && file->flags & GW_MAPPING_UNMOVABLE)
 		return -EOPNOTSUPP;
 	if (file && !file->ops->migrate)
@@ -212,7 +196,7 @@ int
 gw_rmap_unmap(
 	struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode, struct gw_unmapped *unmapped)
 {
-	const struct gw_mapping *file = file_of(owner_of(m, page));
+	const struct gw_mapping *file = gw_page_mapping(m, page);
 
 	return file ? unmap_file(m, page, file, mode, unmapped) : unmap_anon(m, page, unmapped);
 }
@@ -322,7 +306,7 @@ gw_mapping_migrate(
 int
 gw_rmap_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
 {
-	struct gw_mapping *file = file_of(owner_of(m, src));
+	struct gw_mapping *file = gw_page_mapping(m, src);
 
 	if (file && file->ops->migrate)
 		return file->ops->migrate(file, dst, src, mode);

@@ -131,14 +131,6 @@ gw_cache_replace_frozen(struct gw_machine *m, struct gw_cache *cache, uint64_t i
 	return frozen;
 }
 
-struct gw_mapping *
-gw_page_mapping(const struct gw_machine *m, gw_pfn_t page)
-{
-	uintptr_t owner = (uintptr_t)gw_ptr_load_acquire(&gw_page(m, page)->owner);
-
-	return (owner & GW_OWNER_TAG) == GW_OWNER_MAPPING ? (struct gw_mapping *)owner : NULL;
-}
-
 struct gw_cache *
 gw_page_cache(const struct gw_machine *m, gw_pfn_t page, uint64_t *index)
 {

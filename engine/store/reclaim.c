@@ -58,8 +58,9 @@ gw_reclaim_may_swap(const struct gw_machine *m)
 /* Has it a place to come back from? Pages with movable-ops have not, nor those of a large order.
  * Nobody's page needs none, but its private data may hold it (A11). */
 static bool
-is_reclaimable(const struct gw_reclaim_run *run, const struct gw_page *page)
+is_reclaimable(const struct gw_reclaim_run *run, gw_pfn_t pfn)
 {
+	const struct gw_page *page = gw_page(run->m, pfn);
 	uint32_t flags = gw_page_flags(page);
 	void *owner = gw_ptr_load_relaxed(&page->owner);
 
@@ -69,7 +70,7 @@ is_reclaimable(const struct gw_reclaim_run *run, const struct gw_page *page)
 		return flags & GW_PG_SWAPCACHE || run->swap;
 	if (!owner)
 		return flags & GW_PG_PRIVATE;
-	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_MAPPING;
+	return gw_page_mapping(run->m, pfn) != NULL;
 }
 
 /* FATE_FREE: nothing speaks against it so far. */
@@ -152,7 +153,7 @@ decide(const struct gw_reclaim_run *run, gw_pfn_t pfn)
 
 	if (gw_ref_freeze(&page->refcount, 1))
 		return FATE_FREE; /* only its isolation is left */
-	if (!is_reclaimable(run, page))
+	if (!is_reclaimable(run, pfn))
 		return FATE_KEEP;
 	fate = look_at_use(run, pfn);
 	if (fate != FATE_FREE)

@@ -77,7 +77,13 @@ gw_pfn_t gw_cache_next(struct gw_machine *m, struct gw_cache *cache, uint64_t *i
 struct gw_cache *gw_page_cache(const struct gw_machine *m, gw_pfn_t page, uint64_t *index);
 /* The mapping of a locked file page, else NULL (anonymous, movable-ops, nobody's). Unlocked only
  * under RCU, as a hint. */
-struct gw_mapping *gw_page_mapping(const struct gw_machine *m, gw_pfn_t page);
+static inline struct gw_mapping *
+gw_page_mapping(const struct gw_machine *m, gw_pfn_t page)
+{
+	uintptr_t owner = (uintptr_t)gw_ptr_load_acquire(&gw_page(m, page)->owner);
+
+	return (owner & GW_OWNER_TAG) == GW_OWNER_MAPPING ? (struct gw_mapping *)owner : NULL;
+}
 
 /* ---- file pages (mapping.c, writeback.c, truncate.c) ---- */
 

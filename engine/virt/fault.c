@@ -30,12 +30,6 @@
 #include "engine/store/store.h"
 #include "engine/virt/virt_internal.h"
 
-static bool
-is_page(gw_pte_t pte)
-{
-	return pte & GW_PTE_PRESENT && !(pte & GW_PTE_ZERO);
-}
-
 /* May the page be written where it is? Leaf lock of its entry held (P2). */
 static bool
 is_exclusive(struct gw_machine *m, gw_pfn_t pfn)
@@ -90,7 +84,7 @@ gw_fault_install(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pte_t old,
 		(void)gw_u64_xchg_acq_rel(word, 0);
 		gw_flush_range(f->mm, f->addr, f->addr + GW_PAGE_SIZE);
 	}
-	if (is_page(old))
+	if (gw_pte_is_page(old))
 		gw_u64_sub_relaxed(&f->mm->pages, 1);
 	gw_lru_add(m, page, GW_LRU_ACTIVE_ANON);
 	publish(f, word, page, GW_PTE_WRITTEN);
@@ -109,14 +103,15 @@ static int
 replace(const struct gw_fault_at *f, gw_pte_t old)
 {
 	struct gw_machine *m = f->mm->machine;
-	gw_pfn_t new = gw_fault_page(f, GW_GFP_USER_MOVABLE | (is_page(old) ? 0 : GW_GFP_ZERO));
+	gw_pfn_t new =
+		gw_fault_page(f, GW_GFP_USER_MOVABLE | (gw_pte_is_page(old) ? 0 : GW_GFP_ZERO));
 	gw_atomic_u64 *word;
 	gw_spinlock *lock;
 	bool same;
 
 	if (new == GW_PFN_NONE)
 		return -ENOMEM;
-	if (is_page(old)) {
+	if (gw_pte_is_page(old)) {
 		const struct gw_copy copy = {.dst = new, .src = gw_pte_pfn(old), .n = 1};
 
 		m->ops->copy_frames(m->ctx, &copy, 1);
@@ -128,7 +123,7 @@ replace(const struct gw_fault_at *f, gw_pte_t old)
 	gw_spin_unlock(lock);
 	if (!same)
 		gw_put_page(m, new);
-	else if (is_page(old))
+	else if (gw_pte_is_page(old))
 		gw_zap_page(f->vma, old); /* the copier has one more reference */
 	return 0;
 }
@@ -141,7 +136,7 @@ write_fault(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock,
 	gw_pfn_t page = gw_pte_pfn(pte);
 	int err;
 
-	if (!is_page(pte)) {
+	if (!gw_pte_is_page(pte)) {
 		gw_spin_unlock(lock);
 		return replace(f, pte);
 	}

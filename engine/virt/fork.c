@@ -30,7 +30,7 @@ share_entry(struct gw_machine *m, gw_atomic_u64 *word)
 		gw_swap_dup(m, gw_pte_slot(pte));
 		return pte;
 	}
-	if (!(pte & GW_PTE_PRESENT) || pte & GW_PTE_ZERO)
+	if (!gw_pte_is_page(pte))
 		return 0;
 	if (pte & GW_PTE_WRITE) /* leaving alone what CPUs mark meanwhile */
 		pte = gw_u64_and_relaxed(word, ~(uint64_t)GW_PTE_WRITE);

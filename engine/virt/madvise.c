@@ -168,8 +168,7 @@ isolate_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, struct gw_page
 		gw_pte_t pte = gw_u64_load_relaxed(word);
 		gw_pfn_t pfn = gw_pte_pfn(pte);
 
-		if (!(pte & GW_PTE_PRESENT) || pte & GW_PTE_ZERO ||
-			gw_u32_load_relaxed(&gw_page(m, pfn)->mapcount) != 1)
+		if (!gw_pte_is_page(pte) || gw_u32_load_relaxed(&gw_page(m, pfn)->mapcount) != 1)
 			continue;
 		if (!gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH))
 			gw_list_push_back(m, list, pfn);

@@ -44,7 +44,7 @@ is_populated(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access *access)
 	word = flags & GW_VM_ACCESS ? gw_pte_lock(mm, addr, &lock) : NULL;
 	if (word) {
 		pte = gw_u64_load_relaxed(word);
-		if (flags & GW_VM_LOCKED && pte & GW_PTE_PRESENT && !(pte & GW_PTE_ZERO))
+		if (flags & GW_VM_LOCKED && gw_pte_is_page(pte))
 			gw_mlock_page(mm->machine, gw_pte_pfn(pte));
 		gw_spin_unlock(lock);
 	}
@@ -81,7 +81,7 @@ munlock_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 	for (gw_vaddr_t addr = start; addr < end; addr += GW_PAGE_SIZE, word++) {
 		gw_pte_t pte = gw_u64_load_relaxed(word);
 
-		if (pte & GW_PTE_PRESENT && !(pte & GW_PTE_ZERO))
+		if (gw_pte_is_page(pte))
 			gw_munlock_page(mm->machine, gw_pte_pfn(pte));
 	}
 	gw_spin_unlock(lock);

@@ -74,11 +74,18 @@ gw_pte_pfn(gw_pte_t pte)
 	return (gw_pfn_t)(pte >> GW_PTE_PFN_SHIFT);
 }
 
+/* Present, and not of the zero page: it counts in its page's map count and holds a reference. */
+static inline bool
+gw_pte_is_page(gw_pte_t pte)
+{
+	return pte & GW_PTE_PRESENT && !(pte & GW_PTE_ZERO);
+}
+
 /* True if the entry is one of the page's, counted in its map count. */
 static inline bool
 gw_pte_maps(gw_pte_t pte, gw_pfn_t page)
 {
-	return pte & GW_PTE_PRESENT && !(pte & GW_PTE_ZERO) && gw_pte_pfn(pte) == page;
+	return gw_pte_is_page(pte) && gw_pte_pfn(pte) == page;
 }
 
 static inline gw_pte_t
