@@ -11,7 +11,8 @@
  *   M4  lock new    trylock only: a pool page may be locked by a past user, -EAGAIN (A4)
  *   M5  unmap       the owner makes the old page inaccessible; of an anonymous page the
  *                   anon_vma is held from here on (R2); one mapped nowhere needs neither (R3)
- *   M6  flush       once for all pages of the batch that need it
+ *   M6  flush       once for all pages of the batch that need it; then the bytes of anonymous pages
+ *                   are copied, unless somebody unknown holds them
  *   M7  freeze      the old page's references, if they are exactly the owner's and the
  *                   isolation's (I4), else -EAGAIN; a cache's slot goes over in the same step (R16)
  *   M8  move        the owner moves state and bytes; index, owner word and charge follow
@@ -74,6 +75,7 @@ struct batch {
 	gw_pfn_t src[BATCH], dst[BATCH];
 	struct gw_unmapped unmapped[BATCH];
 	gw_pfn_t flush[BATCH];
+	struct gw_copy copies[BATCH];
 };
 
 static unsigned
@@ -275,7 +277,7 @@ move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, struct gw_unmapped *unmap
 	struct gw_machine *m = mg->m;
 	unsigned order = page_order(m, src);
 	bool dead = gw_owner_gave_up(m, src, unmapped);
-	int err = dead ? -EAGAIN : gw_owner_move(m, dst, src, mg->mode.now); /* M7, M8 */
+	int err = dead ? -EAGAIN : gw_owner_move(m, dst, src, mg->mode.now, unmapped); /* M7, M8 */
 
 	if (!err)
 		gw_lru_putback_as(m, src, dst);
@@ -295,6 +297,26 @@ move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, struct gw_unmapped *unmap
 		gw_put_page(m, dst);
 }
 
+/* Copies in a row overlap; between the atomic operations of moves each waits for its last stores. A
+ * page alone is copied in its move. */
+static void
+copy_batch(struct migration *mg, struct batch *b)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < b->n && b->n > 1; i++) {
+		gw_pfn_t src = b->src[i];
+
+		if (!gw_owner_may_copy(mg->m, src, &b->unmapped[i]))
+			continue;
+		b->unmapped[i].copied = true;
+		b->copies[n++] = (struct gw_copy){
+			.dst = b->dst[i], .src = src, .n = (gw_pfn_t)1 << page_order(mg->m, src)};
+	}
+	if (n)
+		mg->m->ops->copy_frames(mg->m->ctx, b->copies, n);
+}
+
 static void
 finish_batch(struct migration *mg, struct batch *b)
 {
@@ -302,6 +324,7 @@ finish_batch(struct migration *mg, struct batch *b)
 		mg->m->ops->flush_frames(mg->m->ctx, b->flush, b->n_flush); /* M6 */
 		mg->stats.flushes++;
 	}
+	copy_batch(mg, b);
 	for (unsigned i = 0; i < b->n; i++)
 		move(mg, b->src[i], b->dst[i], &b->unmapped[i]);
 }

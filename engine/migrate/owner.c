@@ -182,11 +182,19 @@ freeze_and_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrat
 	return err;
 }
 
+bool
+gw_owner_may_copy(const struct gw_machine *m, gw_pfn_t page, const struct gw_unmapped *unmapped)
+{
+	return unmapped->anon_vma &&
+	       gw_ref_read(&gw_page(m, page)->refcount) == gw_owner_expected_refs(m, page);
+}
+
 int
-gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
+gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode,
+	const struct gw_unmapped *unmapped)
 {
 	int err = has_movable_ops(m, src) ? freeze_and_move(m, dst, src, mode)
-					  : gw_rmap_move(m, dst, src, mode);
+					  : gw_rmap_move(m, dst, src, mode, unmapped->copied);
 
 	if (!err && gw_page_flags(gw_page(m, src)) & GW_PG_CHARGED)
 		gw_memcg_migrate(m, dst, src); /* A9 */

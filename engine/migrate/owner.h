@@ -21,6 +21,7 @@ struct gw_pass_mode {
 struct gw_unmapped {
 	bool remap_due;		      /* gw_owner_remap() must follow */
 	struct gw_anon_vma *anon_vma; /* held until gw_owner_unmap_end(); or NULL */
+	bool copied;		      /* its bytes are in the new page already */
 };
 
 /*
@@ -64,12 +65,21 @@ bool gw_owner_gave_up(
 	const struct gw_machine *m, gw_pfn_t page, const struct gw_unmapped *unmapped);
 
 /*
+ * May the bytes of the unmapped, flushed page be copied before gw_owner_move()? So they may of an
+ * anonymous page that nobody holds but who is accounted for: no pin writes to it, and none can come
+ * before it is mapped again.
+ */
+bool gw_owner_may_copy(
+	const struct gw_machine *m, gw_pfn_t page, const struct gw_unmapped *unmapped);
+
+/*
  * If the isolated, unmapped page has no reference but those that are accounted for (I4): move
  * state and bytes to dst, which then has the owner, too, the charge (A9) and the references that
  * the owner holds before it maps the page. src keeps the isolation's reference. On failure dst is
  * nobody's, as it came (A6). Returns 0 or a negative errno.
  */
-int gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode);
+int gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode,
+	const struct gw_unmapped *unmapped);
 
 /* The page is nobody's from now on: no callback sees it again. (An anonymous page keeps its mark
  * until it is freed: A7.) */

@@ -262,11 +262,12 @@ freeze_and_replace(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool in_cac
 
 /* src is frozen and dst has its place: what is left of it follows (O4). */
 static void
-hand_over(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src)
+hand_over(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool copied)
 {
 	uint32_t flags = gw_page_flags(gw_page(m, src));
 
-	gw_migrate_copy(m, dst, src, gw_flags_order(flags));
+	if (!copied)
+		gw_migrate_copy(m, dst, src, gw_flags_order(flags));
 	if (flags & GW_PG_UPTODATE)
 		gw_u32_or_relaxed(&gw_page(m, dst)->flags, GW_PG_UPTODATE);
 	if (flags & GW_PG_PRIVATE)
@@ -279,7 +280,7 @@ hand_over(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src)
 }
 
 static int
-move_page(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src)
+move_page(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool copied)
 {
 	bool in_cache = gw_rmap_in_cache(m, src);
 
@@ -291,7 +292,7 @@ move_page(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src)
 		undress(m, dst, in_cache);
 		return -EAGAIN;
 	}
-	hand_over(m, dst, src);
+	hand_over(m, dst, src, copied);
 	return 0;
 }
 
@@ -300,11 +301,12 @@ gw_mapping_migrate(
 	struct gw_mapping *mapping, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
 {
 	(void)mode;
-	return move_page(mapping->machine, dst, src);
+	return move_page(mapping->machine, dst, src, false);
 }
 
 int
-gw_rmap_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
+gw_rmap_move(
+	struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode, bool copied)
 {
 	struct gw_mapping *file = gw_page_mapping(m, src);
 
@@ -312,5 +314,5 @@ gw_rmap_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_m
 		return file->ops->migrate(file, dst, src, mode);
 	if (file && !gw_page_release_private(m, src))
 		return -EAGAIN;
-	return move_page(m, dst, src);
+	return move_page(m, dst, src, copied);
 }

@@ -16,6 +16,7 @@ uint32_t gw_rmap_expected_refs(const struct gw_machine *m, gw_pfn_t page);
 int gw_rmap_make_ready(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode);
 int gw_rmap_unmap(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode,
 	struct gw_unmapped *unmapped);
-int gw_rmap_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode);
+int gw_rmap_move(
+	struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode, bool copied);
 
 #endif

@@ -46,13 +46,24 @@ stream(uint8_t *dst, const uint8_t *src, size_t bytes)
 		__builtin_prefetch(src + (i + AHEAD) % bytes);
 		stream_line((__m128i *)(void *)(dst + i), (const __m128i *)(const void *)(src + i));
 	}
-	_mm_sfence(); /* these stores are ordered with no others, releases included */
+}
+
+/* These stores are ordered with no others, releases included. */
+static void
+streams_end(void)
+{
+	_mm_sfence();
 }
 #else
 static void
 stream(uint8_t *dst, const uint8_t *src, size_t bytes)
 {
 	memcpy(dst, src, bytes);
+}
+
+static void
+streams_end(void)
+{
 }
 #endif
 
@@ -88,4 +99,5 @@ gw_soft_copy_frames(void *ctx, const struct gw_copy *copies, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		copy(ctx, &copies[i]);
+	streams_end();
 }
