@@ -37,8 +37,8 @@ typedef struct {
 
 #define GW_X_CHANGED_(a, value)                                                                    \
 	do {                                                                                       \
-		gw_sched_access(&(a)->v, sizeof((a)->v),                                           \
-			(a)->v == (value) ? GW_SEES : GW_CHANGES);                                 \
+		gw_sched_access(                                                                   \
+			&(a)->v, sizeof((a)->v), (a)->v == (value) ? GW_SEES : GW_CHANGES);        \
 		GW_SCHED_DETAIL("%#llx -> %#llx", (unsigned long long)(a)->v,                      \
 			(unsigned long long)(value));                                              \
 	} while (0)
@@ -92,8 +92,8 @@ typedef struct {
 	}                                                                                          \
                                                                                                    \
 	/* Strong; *expected takes the value found. */                                             \
-	static inline bool gw_x_##name##_cas(gw_atomic_##name *a, type *expected, type desired,    \
-		const char *func, int line)                                                        \
+	static inline bool gw_x_##name##_cas(                                                      \
+		gw_atomic_##name *a, type *expected, type desired, const char *func, int line)     \
 	{                                                                                          \
 		gw_sched_point("cas", a, func, line);                                              \
 		if (a->v != *expected) {                                                           \
@@ -122,59 +122,59 @@ GW_X_COMMON_(ptr, void *, uintptr_t)
 
 #define GW_HERE __func__, __LINE__
 
-#define gw_u8_load_relaxed(a) gw_x_u8_load(a, GW_HERE)
-#define gw_u8_load_acquire(a) gw_x_u8_load(a, GW_HERE)
-#define gw_u8_store_relaxed(a, n) gw_x_u8_store(a, n, GW_HERE)
-#define gw_u8_store_release(a, n) gw_x_u8_store(a, n, GW_HERE)
-#define gw_u8_xchg_acq_rel(a, n) gw_x_u8_xchg(a, n, GW_HERE)
+#define gw_u8_load_relaxed(a)			gw_x_u8_load(a, GW_HERE)
+#define gw_u8_load_acquire(a)			gw_x_u8_load(a, GW_HERE)
+#define gw_u8_store_relaxed(a, n)		gw_x_u8_store(a, n, GW_HERE)
+#define gw_u8_store_release(a, n)		gw_x_u8_store(a, n, GW_HERE)
+#define gw_u8_xchg_acq_rel(a, n)		gw_x_u8_xchg(a, n, GW_HERE)
 #define gw_u8_cas_relaxed(a, expected, desired) gw_x_u8_cas(a, expected, desired, GW_HERE)
 #define gw_u8_cas_acquire(a, expected, desired) gw_x_u8_cas(a, expected, desired, GW_HERE)
 #define gw_u8_cas_acq_rel(a, expected, desired) gw_x_u8_cas(a, expected, desired, GW_HERE)
-#define gw_u8_add_relaxed(a, n) gw_x_u8_add(a, n, GW_HERE)
-#define gw_u8_sub_relaxed(a, n) gw_x_u8_sub(a, n, GW_HERE)
-#define gw_u8_sub_acq_rel(a, n) gw_x_u8_sub(a, n, GW_HERE)
-#define gw_u8_or_relaxed(a, n) gw_x_u8_or(a, n, GW_HERE)
-#define gw_u8_or_acquire(a, n) gw_x_u8_or(a, n, GW_HERE)
-#define gw_u8_and_relaxed(a, n) gw_x_u8_and(a, n, GW_HERE)
-#define gw_u8_and_release(a, n) gw_x_u8_and(a, n, GW_HERE)
+#define gw_u8_add_relaxed(a, n)			gw_x_u8_add(a, n, GW_HERE)
+#define gw_u8_sub_relaxed(a, n)			gw_x_u8_sub(a, n, GW_HERE)
+#define gw_u8_sub_acq_rel(a, n)			gw_x_u8_sub(a, n, GW_HERE)
+#define gw_u8_or_relaxed(a, n)			gw_x_u8_or(a, n, GW_HERE)
+#define gw_u8_or_acquire(a, n)			gw_x_u8_or(a, n, GW_HERE)
+#define gw_u8_and_relaxed(a, n)			gw_x_u8_and(a, n, GW_HERE)
+#define gw_u8_and_release(a, n)			gw_x_u8_and(a, n, GW_HERE)
 
-#define gw_u32_load_relaxed(a) gw_x_u32_load(a, GW_HERE)
-#define gw_u32_load_acquire(a) gw_x_u32_load(a, GW_HERE)
-#define gw_u32_store_relaxed(a, n) gw_x_u32_store(a, n, GW_HERE)
-#define gw_u32_store_release(a, n) gw_x_u32_store(a, n, GW_HERE)
-#define gw_u32_xchg_acq_rel(a, n) gw_x_u32_xchg(a, n, GW_HERE)
+#define gw_u32_load_relaxed(a)			 gw_x_u32_load(a, GW_HERE)
+#define gw_u32_load_acquire(a)			 gw_x_u32_load(a, GW_HERE)
+#define gw_u32_store_relaxed(a, n)		 gw_x_u32_store(a, n, GW_HERE)
+#define gw_u32_store_release(a, n)		 gw_x_u32_store(a, n, GW_HERE)
+#define gw_u32_xchg_acq_rel(a, n)		 gw_x_u32_xchg(a, n, GW_HERE)
 #define gw_u32_cas_relaxed(a, expected, desired) gw_x_u32_cas(a, expected, desired, GW_HERE)
 #define gw_u32_cas_acquire(a, expected, desired) gw_x_u32_cas(a, expected, desired, GW_HERE)
 #define gw_u32_cas_acq_rel(a, expected, desired) gw_x_u32_cas(a, expected, desired, GW_HERE)
-#define gw_u32_add_relaxed(a, n) gw_x_u32_add(a, n, GW_HERE)
-#define gw_u32_sub_relaxed(a, n) gw_x_u32_sub(a, n, GW_HERE)
-#define gw_u32_sub_acq_rel(a, n) gw_x_u32_sub(a, n, GW_HERE)
-#define gw_u32_or_relaxed(a, n) gw_x_u32_or(a, n, GW_HERE)
-#define gw_u32_or_acquire(a, n) gw_x_u32_or(a, n, GW_HERE)
-#define gw_u32_and_relaxed(a, n) gw_x_u32_and(a, n, GW_HERE)
-#define gw_u32_and_release(a, n) gw_x_u32_and(a, n, GW_HERE)
+#define gw_u32_add_relaxed(a, n)		 gw_x_u32_add(a, n, GW_HERE)
+#define gw_u32_sub_relaxed(a, n)		 gw_x_u32_sub(a, n, GW_HERE)
+#define gw_u32_sub_acq_rel(a, n)		 gw_x_u32_sub(a, n, GW_HERE)
+#define gw_u32_or_relaxed(a, n)			 gw_x_u32_or(a, n, GW_HERE)
+#define gw_u32_or_acquire(a, n)			 gw_x_u32_or(a, n, GW_HERE)
+#define gw_u32_and_relaxed(a, n)		 gw_x_u32_and(a, n, GW_HERE)
+#define gw_u32_and_release(a, n)		 gw_x_u32_and(a, n, GW_HERE)
 
-#define gw_u64_load_relaxed(a) gw_x_u64_load(a, GW_HERE)
-#define gw_u64_load_acquire(a) gw_x_u64_load(a, GW_HERE)
-#define gw_u64_store_relaxed(a, n) gw_x_u64_store(a, n, GW_HERE)
-#define gw_u64_store_release(a, n) gw_x_u64_store(a, n, GW_HERE)
-#define gw_u64_xchg_acq_rel(a, n) gw_x_u64_xchg(a, n, GW_HERE)
+#define gw_u64_load_relaxed(a)			 gw_x_u64_load(a, GW_HERE)
+#define gw_u64_load_acquire(a)			 gw_x_u64_load(a, GW_HERE)
+#define gw_u64_store_relaxed(a, n)		 gw_x_u64_store(a, n, GW_HERE)
+#define gw_u64_store_release(a, n)		 gw_x_u64_store(a, n, GW_HERE)
+#define gw_u64_xchg_acq_rel(a, n)		 gw_x_u64_xchg(a, n, GW_HERE)
 #define gw_u64_cas_relaxed(a, expected, desired) gw_x_u64_cas(a, expected, desired, GW_HERE)
 #define gw_u64_cas_acquire(a, expected, desired) gw_x_u64_cas(a, expected, desired, GW_HERE)
 #define gw_u64_cas_acq_rel(a, expected, desired) gw_x_u64_cas(a, expected, desired, GW_HERE)
-#define gw_u64_add_relaxed(a, n) gw_x_u64_add(a, n, GW_HERE)
-#define gw_u64_sub_relaxed(a, n) gw_x_u64_sub(a, n, GW_HERE)
-#define gw_u64_sub_acq_rel(a, n) gw_x_u64_sub(a, n, GW_HERE)
-#define gw_u64_or_relaxed(a, n) gw_x_u64_or(a, n, GW_HERE)
-#define gw_u64_or_acquire(a, n) gw_x_u64_or(a, n, GW_HERE)
-#define gw_u64_and_relaxed(a, n) gw_x_u64_and(a, n, GW_HERE)
-#define gw_u64_and_release(a, n) gw_x_u64_and(a, n, GW_HERE)
+#define gw_u64_add_relaxed(a, n)		 gw_x_u64_add(a, n, GW_HERE)
+#define gw_u64_sub_relaxed(a, n)		 gw_x_u64_sub(a, n, GW_HERE)
+#define gw_u64_sub_acq_rel(a, n)		 gw_x_u64_sub(a, n, GW_HERE)
+#define gw_u64_or_relaxed(a, n)			 gw_x_u64_or(a, n, GW_HERE)
+#define gw_u64_or_acquire(a, n)			 gw_x_u64_or(a, n, GW_HERE)
+#define gw_u64_and_relaxed(a, n)		 gw_x_u64_and(a, n, GW_HERE)
+#define gw_u64_and_release(a, n)		 gw_x_u64_and(a, n, GW_HERE)
 
-#define gw_ptr_load_relaxed(a) gw_x_ptr_load(a, GW_HERE)
-#define gw_ptr_load_acquire(a) gw_x_ptr_load(a, GW_HERE)
-#define gw_ptr_store_relaxed(a, n) gw_x_ptr_store(a, n, GW_HERE)
-#define gw_ptr_store_release(a, n) gw_x_ptr_store(a, n, GW_HERE)
-#define gw_ptr_xchg_acq_rel(a, n) gw_x_ptr_xchg(a, n, GW_HERE)
+#define gw_ptr_load_relaxed(a)			 gw_x_ptr_load(a, GW_HERE)
+#define gw_ptr_load_acquire(a)			 gw_x_ptr_load(a, GW_HERE)
+#define gw_ptr_store_relaxed(a, n)		 gw_x_ptr_store(a, n, GW_HERE)
+#define gw_ptr_store_release(a, n)		 gw_x_ptr_store(a, n, GW_HERE)
+#define gw_ptr_xchg_acq_rel(a, n)		 gw_x_ptr_xchg(a, n, GW_HERE)
 #define gw_ptr_cas_relaxed(a, expected, desired) gw_x_ptr_cas(a, expected, desired, GW_HERE)
 #define gw_ptr_cas_acquire(a, expected, desired) gw_x_ptr_cas(a, expected, desired, GW_HERE)
 #define gw_ptr_cas_acq_rel(a, expected, desired) gw_x_ptr_cas(a, expected, desired, GW_HERE)

@@ -316,8 +316,8 @@ gw_x_bit_trylock(gw_atomic_u32 *word, uint32_t lock_bit, const char *func, int l
 }
 
 void
-gw_x_bit_unlock(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit,
-	uint32_t waiters_bit, const char *func, int line)
+gw_x_bit_unlock(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit,
+	const char *func, int line)
 {
 	uint32_t old;
 

@@ -13,8 +13,7 @@ seen(const gw_refcount *r)
 static void
 change(gw_refcount *r, uint32_t n)
 {
-	gw_sched_access(
-		&r->count.v, sizeof(r->count.v), r->count.v == n ? GW_SEES : GW_CHANGES);
+	gw_sched_access(&r->count.v, sizeof(r->count.v), r->count.v == n ? GW_SEES : GW_CHANGES);
 	GW_SCHED_DETAIL("%u -> %u", r->count.v, n);
 	r->count.v = n;
 }

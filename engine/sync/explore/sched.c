@@ -180,8 +180,7 @@ void
 gw_sched_destroy(struct gw_sched *s)
 {
 	if (s->fibers[0].stack)
-		munmap(s->fibers[0].stack - GUARD,
-			(GUARD + GW_SCHED_STACK) * (GW_SCHED_TASKS + 1));
+		munmap(s->fibers[0].stack - GUARD, (GUARD + GW_SCHED_STACK) * (GW_SCHED_TASKS + 1));
 }
 
 bool

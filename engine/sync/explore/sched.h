@@ -2,8 +2,8 @@
 /*
  * sched.h - fibers, and the scheduling points between which they run.
  *
- * Idea. A task is a fiber: a stack, and where it stopped. Before each operation on memory that other
- * tasks see it comes to a scheduling point, says what it is about to do, and asks the search
+ * Idea. A task is a fiber: a stack, and where it stopped. Before each operation on memory that
+ * other tasks see it comes to a scheduling point, says what it is about to do, and asks the search
  * above (struct gw_sched_hooks) who goes on. What a fiber does from one point to the next
  * is one step; what it touched in it is told to the search, access by access.
  *
@@ -66,14 +66,13 @@ struct gw_fiber {
 
 /* What the search above does; all get `ctx`. */
 struct gw_sched_hooks {
-	/* The step of the current fiber is over, its next operation is in its op, or it is done. Who
-	 * goes on; -1: the run is over. */
+	/* The step of the current fiber is over, its next operation is in its op, or it is done.
+	 * Who goes on; -1: the run is over. */
 	int (*choose)(void *ctx);
 	/* Part of the step: an access to [address, address + bytes). */
 	void (*access)(void *ctx, const volatile void *address, size_t bytes, unsigned how);
 	/* What came of an operation, for timelines; only if `tracing`. */
-	void (*detail)(void *ctx, const char *format, ...)
-		__attribute__((format(printf, 2, 3)));
+	void (*detail)(void *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 	/* The run has found something: ends in gw_sched_leave(). */
 	void (*bug)(void *ctx, const char *message) __attribute__((noreturn));
 	void (*stuck)(void *ctx, const struct gw_sched_op *op) __attribute__((noreturn));
@@ -132,8 +131,8 @@ void gw_sched_access(const volatile void *address, size_t bytes, unsigned how);
 static inline void
 gw_sched_point(const char *name, const volatile void *object, const char *func, int line)
 {
-	gw_sched_point_op(&(struct gw_sched_op){
-		.name = name, .object = object, .func = func, .line = line});
+	gw_sched_point_op(
+		&(struct gw_sched_op){.name = name, .object = object, .func = func, .line = line});
 }
 
 #define GW_SCHED_DETAIL(...)                                                                       \

@@ -72,28 +72,27 @@ struct gw_x_lock_kind {
 extern const struct gw_x_lock_kind gw_x_spin, gw_x_mutex, gw_x_read, gw_x_write;
 
 void gw_x_lock_init(struct gw_x_lock *l, enum gw_lock_rank rank);
-void gw_x_lock(
-	struct gw_x_lock *l, const struct gw_x_lock_kind *kind, const char *func, int line);
+void gw_x_lock(struct gw_x_lock *l, const struct gw_x_lock_kind *kind, const char *func, int line);
 GW_MUST_CHECK bool gw_x_trylock(
 	struct gw_x_lock *l, const struct gw_x_lock_kind *kind, const char *func, int line);
 void gw_x_unlock(
 	struct gw_x_lock *l, const struct gw_x_lock_kind *kind, const char *func, int line);
 
-#define gw_spin_init(l, rank)	gw_x_lock_init(l, rank)
-#define gw_spin_lock(l)		gw_x_lock(l, &gw_x_spin, GW_HERE)
-#define gw_spin_trylock(l)	gw_x_trylock(l, &gw_x_spin, GW_HERE)
-#define gw_spin_unlock(l)	gw_x_unlock(l, &gw_x_spin, GW_HERE)
-#define gw_mutex_init(l, rank)	gw_x_lock_init(l, rank)
-#define gw_mutex_lock(l)	gw_x_lock(l, &gw_x_mutex, GW_HERE)
-#define gw_mutex_trylock(l)	gw_x_trylock(l, &gw_x_mutex, GW_HERE)
-#define gw_mutex_unlock(l)	gw_x_unlock(l, &gw_x_mutex, GW_HERE)
-#define gw_rw_init(l, rank)	gw_x_lock_init(l, rank)
-#define gw_rw_read_lock(l)	gw_x_lock(l, &gw_x_read, GW_HERE)
-#define gw_rw_read_trylock(l)	gw_x_trylock(l, &gw_x_read, GW_HERE)
-#define gw_rw_read_unlock(l)	gw_x_unlock(l, &gw_x_read, GW_HERE)
-#define gw_rw_write_lock(l)	gw_x_lock(l, &gw_x_write, GW_HERE)
-#define gw_rw_write_trylock(l)	gw_x_trylock(l, &gw_x_write, GW_HERE)
-#define gw_rw_write_unlock(l)	gw_x_unlock(l, &gw_x_write, GW_HERE)
+#define gw_spin_init(l, rank)  gw_x_lock_init(l, rank)
+#define gw_spin_lock(l)	       gw_x_lock(l, &gw_x_spin, GW_HERE)
+#define gw_spin_trylock(l)     gw_x_trylock(l, &gw_x_spin, GW_HERE)
+#define gw_spin_unlock(l)      gw_x_unlock(l, &gw_x_spin, GW_HERE)
+#define gw_mutex_init(l, rank) gw_x_lock_init(l, rank)
+#define gw_mutex_lock(l)       gw_x_lock(l, &gw_x_mutex, GW_HERE)
+#define gw_mutex_trylock(l)    gw_x_trylock(l, &gw_x_mutex, GW_HERE)
+#define gw_mutex_unlock(l)     gw_x_unlock(l, &gw_x_mutex, GW_HERE)
+#define gw_rw_init(l, rank)    gw_x_lock_init(l, rank)
+#define gw_rw_read_lock(l)     gw_x_lock(l, &gw_x_read, GW_HERE)
+#define gw_rw_read_trylock(l)  gw_x_trylock(l, &gw_x_read, GW_HERE)
+#define gw_rw_read_unlock(l)   gw_x_unlock(l, &gw_x_read, GW_HERE)
+#define gw_rw_write_lock(l)    gw_x_lock(l, &gw_x_write, GW_HERE)
+#define gw_rw_write_trylock(l) gw_x_trylock(l, &gw_x_write, GW_HERE)
+#define gw_rw_write_unlock(l)  gw_x_unlock(l, &gw_x_write, GW_HERE)
 
 /* Not a scheduling point: it is for assertions. */
 static inline bool
@@ -167,8 +166,7 @@ struct gw_rcu_head {
 
 void gw_x_rcu_read_lock(const char *func, int line);
 void gw_x_rcu_read_unlock(void);
-void gw_x_rcu_defer(
-	gw_rcu_head *head, void (*fn)(gw_rcu_head *head), const char *func, int line);
+void gw_x_rcu_defer(gw_rcu_head *head, void (*fn)(gw_rcu_head *head), const char *func, int line);
 void gw_x_rcu_barrier(const char *func, int line);
 
 #define gw_rcu_read_lock()     gw_x_rcu_read_lock(GW_HERE)
