@@ -327,23 +327,38 @@ gw_x_spin_idle(const struct gw_explorer *x, unsigned task)
 	return true;
 }
 
+/* The last event by others that changed what the access of `task` saw, or 0. */
+static uint32_t
+changed_by_others(const struct gw_x_object *o, const struct gw_explorer *x, unsigned task)
+{
+	uint32_t last = 0;
+
+	if (o->changed && x->events[o->changed - 1].task != task)
+		last = o->changed;
+	for (unsigned t = 0; t < x->n_tasks; t++)
+		if (t != task && o->added[t] > last)
+			last = o->added[t];
+	return last;
+}
+
 bool
 gw_x_spin_over(const struct gw_explorer *x, unsigned task, uint32_t *by)
 {
-	uint32_t since = x->relaxed[task];
-
-	for (uint32_t i = since - 1; i < x->n_events; i++) {
+	for (uint32_t i = x->relaxed[task] - 1; i < x->n_events; i++) {
 		const struct gw_x_event *e = &x->events[i];
 
 		for (uint32_t j = 0; e->task == task && j < e->n; j++) {
 			const struct gw_x_access *access = &x->accesses[e->first + j];
 			const struct gw_x_object *o = slot_of(x, access->start);
+			uint32_t last;
 
-			if (access->how & GW_CHANGES || o->run != x->run || o->changed <= i + 1 ||
-				x->events[o->changed - 1].task == task)
+			if (access->how & (GW_CHANGES | GW_ADDS) || o->run != x->run)
 				continue;
-			*by = o->changed - 1;
-			return true;
+			last = changed_by_others(o, x, task);
+			if (last > i + 1) {
+				*by = last - 1;
+				return true;
+			}
 		}
 	}
 	return false;

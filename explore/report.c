@@ -125,8 +125,10 @@ print_step(const struct report *r, size_t i)
 	const struct gw_explore_step *s = &r->result->trace[i];
 	char text[256];
 
-	snprintf(text, sizeof(text), "%s: %s%s%s%s%s", *s->func ? s->func : "task", s->op,
-		*s->object ? " " : "", s->object, *s->detail ? ", " : "", s->detail);
+	if (!*s->func)
+		return; /* a task's way to its first operation */
+	snprintf(text, sizeof(text), "%s: %s%s%s%s%s", s->func, s->op, *s->object ? " " : "",
+		s->object, *s->detail ? ", " : "", s->detail);
 	print_cell(r, s->task, i + 1, text);
 	if (*s->note) {
 		snprintf(text, sizeof(text), "* %s", s->note);

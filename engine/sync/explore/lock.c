@@ -104,9 +104,9 @@ can_write(void *arg)
 static void
 take(struct gw_x_lock *l, const struct gw_x_lock_kind *kind, unsigned how)
 {
-	/* Readers commute with each other: their number is nobody's business. */
+	/* Readers commute with each other. */
 	gw_sched_access(
-		l, sizeof(*l), (kind->reads ? GW_SEES : GW_CHANGES) | GW_TAKES | GW_LOCKING | how);
+		l, sizeof(*l), (kind->reads ? GW_ADDS : GW_CHANGES) | GW_TAKES | GW_LOCKING | how);
 	if (kind->reads)
 		l->readers++;
 	else
@@ -148,7 +148,7 @@ void
 gw_x_unlock(struct gw_x_lock *l, const struct gw_x_lock_kind *kind, const char *func, int line)
 {
 	gw_sched_point(unlock_name(kind), l, func, line);
-	gw_sched_access(l, sizeof(*l), (kind->reads ? GW_SEES : GW_CHANGES) | GW_LOCKING);
+	gw_sched_access(l, sizeof(*l), (kind->reads ? GW_ADDS : GW_CHANGES) | GW_LOCKING);
 	gw_lock_forget((enum gw_lock_rank)l->rank, kind->spins);
 	if (kind->reads ? l->readers == 0 : !l->writer)
 		gw_sync_bug("a lock was given back that nobody held");

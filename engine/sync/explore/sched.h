@@ -31,7 +31,7 @@
  * except two SEES, and two ADDS. */
 #define GW_SEES	   0x0u
 #define GW_CHANGES 0x1u
-#define GW_ADDS	   0x2u /* a sum is made larger, nobody looks at it */
+#define GW_ADDS	   0x2u /* a number is made larger or smaller, and not looked at */
 /* Of a lock: it is taken; its taker has waited for it, so nothing but another's taking of it could
  * have come later; and it is a spinlock, mutex or read-write lock: taking it and giving it back
  * changes nothing (gw_relax()). */
