@@ -407,7 +407,7 @@ check_memory(struct gw_explorer *x)
 		gw_x_found(x, GW_EXPLORE_USE_FREED, "%s was written to after it was freed", name);
 	}
 	if (x->scenario->teardown)
-		due = 1; /* the state itself */
+		due = x->machine ? 2 : 1; /* the state itself, and TLBs */
 	else if (x->scenario->grows)
 		return;
 	if (x->arena.live > due)

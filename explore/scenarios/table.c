@@ -3,5 +3,6 @@
 #include "explore/scenarios/scenarios.h"
 
 const struct gw_explore_scenario *const gw_explore_scenarios[] = {
+	&gw_scenario_put_and_wait,
 	NULL,
 };
