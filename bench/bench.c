@@ -55,6 +55,8 @@ static const struct measurement {
 	{"soft-move", "mapped pages moved with their bytes", bench_soft_move, false},
 	{"soft-compact", "a fragmented machine of 1 GiB, with bytes", bench_soft_compact, false},
 	{"soft-compact-4gib", "the same of 4 GiB (needs as much)", bench_soft_compact_4gib, true},
+	{"faulters", "pages that 0 to 4 tasks wait for, in three ways, moved", bench_faulters,
+		true},
 	{"host-24gib", "a recorded host loaded and planned on", bench_host_24gib, false},
 	{"host-1tib", "a made-up host of 1 TiB (needs 11 GiB)", bench_host_1tib, true},
 };

@@ -28,7 +28,7 @@ struct bench_row {
 struct bench {
 	unsigned threads;     /* for what is measured on several */
 	const char *snapshot; /* the recorded host to plan on */
-	struct bench_row rows[64];
+	struct bench_row rows[128];
 	unsigned n_rows;
 };
 
@@ -55,6 +55,8 @@ int bench_soft_fork(struct bench *b);
 int bench_soft_move(struct bench *b);
 int bench_soft_compact(struct bench *b);
 int bench_soft_compact_4gib(struct bench *b);
+/* faulters.c */
+int bench_faulters(struct bench *b);
 /* host.c */
 int bench_host_24gib(struct bench *b);
 
@@ -69,6 +71,25 @@ struct bench_machine {
  */
 int bench_machine_open(const struct bench *b, gw_pfn_t n_frames, struct bench_machine *bm);
 void bench_machine_close(struct bench_machine *bm);
+
+struct gw_mm;
+struct gw_soft;
+
+struct soft_bench {
+	struct gw_soft *soft;
+	struct gw_machine *m;
+	struct gw_task task;
+};
+
+/*
+ * A soft machine of one zone of `n_frames` free frames, each of which has been touched; the calling
+ * thread is attached to CPU 0. Returns 0, or -1 after saying why.
+ */
+int bench_soft_open(unsigned n_cpus, gw_pfn_t n_frames, struct soft_bench *s);
+void bench_soft_close(struct soft_bench *s);
+/* An address space with `pages` pages at *addr; written, if told to. NULL: no memory. */
+struct gw_mm *bench_soft_program(
+	struct soft_bench *s, unsigned pages, bool written, uint64_t *addr);
 
 /* Frames [start, start + n) become movable, singly, `percent` of 100 of them, else free. 0 or an
  * errno. */

@@ -18,13 +18,8 @@
 #define FRAMES ((gw_pfn_t)1 << 17) /* 512 MiB */
 #define PAGES  16384		   /* of the programs measured, 64 MiB */
 #define BATCH  512
+#define CPUS   2
 #define SHARED 4 /* address spaces that map the same pages */
-
-struct soft_bench {
-	struct gw_soft *soft;
-	struct gw_machine *m;
-	struct gw_task task;
-};
 
 static int
 fail(const char *why)
@@ -50,15 +45,15 @@ touch_all(struct soft_bench *s, gw_pfn_t n_frames)
 	gw_mm_put(mm);
 }
 
-static int
-open_soft(const struct bench *b, gw_pfn_t n_frames, struct soft_bench *s)
+int
+bench_soft_open(unsigned n_cpus, gw_pfn_t n_frames, struct soft_bench *s)
 {
 	struct gw_zone_config zone = {.name = "Normal", .end = n_frames};
 	struct gw_machine_config config;
 	struct gw_error err = {""};
 
 	gw_machine_config_init(&config);
-	config.n_cpus = b->threads < 2 ? 2 : b->threads;
+	config.n_cpus = n_cpus;
 	config.n_frames = n_frames;
 	config.zones = &zone;
 	config.n_zones = 1;
@@ -73,16 +68,15 @@ open_soft(const struct bench *b, gw_pfn_t n_frames, struct soft_bench *s)
 	return -1;
 }
 
-static void
-close_soft(struct soft_bench *s)
+void
+bench_soft_close(struct soft_bench *s)
 {
 	gw_task_detach(&s->task);
 	gw_soft_destroy(s->soft);
 }
 
-/* An address space with `pages` pages at *addr; written, if told to. NULL: no memory. */
-static struct gw_mm *
-program(struct soft_bench *s, unsigned pages, bool written, gw_vaddr_t *addr)
+struct gw_mm *
+bench_soft_program(struct soft_bench *s, unsigned pages, bool written, gw_vaddr_t *addr)
 {
 	struct gw_mm *mm;
 
@@ -146,9 +140,9 @@ bench_soft_access(struct bench *b)
 	struct gw_mm *mm;
 	gw_vaddr_t addr;
 
-	if (open_soft(b, FRAMES, &s))
+	if (bench_soft_open(CPUS, FRAMES, &s))
 		return -1;
-	mm = program(&s, PAGES, true, &addr);
+	mm = bench_soft_program(&s, PAGES, true, &addr);
 	for (unsigned i = 0; mm && i < ROUNDS; i++) {
 		enum gw_soft_order order = gw_soft_get_order(s.soft);
 
@@ -160,7 +154,7 @@ bench_soft_access(struct bench *b)
 	}
 	if (mm)
 		gw_mm_put(mm);
-	close_soft(&s);
+	bench_soft_close(&s);
 	bench_row(b, "soft-hit", "ns", &hit, "a load whose translation is in the TLB");
 	bench_row(b, "soft-hit-fences", "ns", &fence, "the same on a host without membarrier");
 	bench_row(b, "soft-miss", "ns", &miss, "a load after a walk, each page in turn");
@@ -172,7 +166,7 @@ static double
 fault_rate(struct soft_bench *s, bool write)
 {
 	gw_vaddr_t addr;
-	struct gw_mm *mm = program(s, PAGES, false, &addr);
+	struct gw_mm *mm = bench_soft_program(s, PAGES, false, &addr);
 	uint64_t start = cli_now_ns(), value;
 	double ns;
 	int err = 0;
@@ -193,13 +187,13 @@ bench_soft_fault(struct bench *b)
 	struct bench_samples read = {.n = 0}, write = read;
 	struct soft_bench s;
 
-	if (open_soft(b, FRAMES, &s))
+	if (bench_soft_open(CPUS, FRAMES, &s))
 		return -1;
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		(void)sample(&read, fault_rate(&s, false));
 		(void)sample(&write, fault_rate(&s, true));
 	}
-	close_soft(&s);
+	bench_soft_close(&s);
 	bench_row(b, "soft-fault-read", "ns", &read, "a first read: the zero page");
 	bench_row(b, "soft-fault-write", "ns", &write,
 		"a first write: a page is allocated and cleared");
@@ -236,9 +230,9 @@ bench_soft_fork(struct bench *b)
 	struct soft_bench s;
 	gw_vaddr_t addr;
 
-	if (open_soft(b, FRAMES, &s))
+	if (bench_soft_open(CPUS, FRAMES, &s))
 		return -1;
-	mm = program(&s, PAGES, true, &addr);
+	mm = bench_soft_program(&s, PAGES, true, &addr);
 	for (unsigned i = 0; mm && i < ROUNDS; i++) {
 		uint64_t start = cli_now_ns();
 
@@ -252,7 +246,7 @@ bench_soft_fork(struct bench *b)
 	}
 	if (mm)
 		gw_mm_put(mm);
-	close_soft(&s);
+	bench_soft_close(&s);
 	bench_row(b, "soft-fork", "ns/page", &fork, "64 MiB shared with a child");
 	bench_row(b, "soft-exit", "ns/page", &quit, "the child gone, all its pages shared");
 	bench_row(b, "soft-exec", "ns", &exec,
@@ -283,7 +277,7 @@ open_shared(struct soft_bench *s, unsigned n, struct shared *p)
 	uint64_t value;
 
 	p->n = 0;
-	p->mms[0] = program(s, PAGES, true, &p->addr);
+	p->mms[0] = bench_soft_program(s, PAGES, true, &p->addr);
 	if (!p->mms[0])
 		return -1;
 	for (p->n = 1; p->n < n; p->n++) {
@@ -465,10 +459,10 @@ bench_soft_move(struct bench *b)
 	struct soft_bench s;
 	int err;
 
-	if (open_soft(b, FRAMES, &s))
+	if (bench_soft_open(CPUS, FRAMES, &s))
 		return -1;
 	err = move_all(b, &s);
-	close_soft(&s);
+	bench_soft_close(&s);
 	return err;
 }
 
@@ -478,7 +472,7 @@ bench_soft_move(struct bench *b)
 static int
 fragment(struct soft_bench *s, unsigned pages, uint64_t *random, struct shared *p)
 {
-	p->mms[0] = program(s, pages, true, &p->addr);
+	p->mms[0] = bench_soft_program(s, pages, true, &p->addr);
 	if (!p->mms[0])
 		return -1;
 	p->n = 1;
@@ -528,7 +522,7 @@ compact(struct bench *b, gw_pfn_t n_frames, const char *name, unsigned rounds)
 	struct soft_bench s;
 	char row[40];
 
-	if (open_soft(b, n_frames, &s))
+	if (bench_soft_open(CPUS, n_frames, &s))
 		return -1;
 	for (unsigned i = 0; i < rounds; i++) {
 		struct gw_compact_request request = {.order = -1,
@@ -551,7 +545,7 @@ compact(struct bench *b, gw_pfn_t n_frames, const char *name, unsigned rounds)
 			bench_sample(&ratio, ns / (double)stats.migrate.succeeded / copied);
 		close_shared(&p);
 	}
-	close_soft(&s);
+	bench_soft_close(&s);
 	bench_row(
 		b, name, "pages/s", &rate, "half of all pages free, at random; the scanners, SYNC");
 	snprintf(row, sizeof(row), "%s-ratio", name);

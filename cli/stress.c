@@ -12,19 +12,21 @@
 
 #define NS_PER_SECOND	UINT64_C(1000000000)
 #define SECONDS_DEFAULT 10
+#define THREADS_MAX	256
 #define FRAMES_PER_MIB	(((uint64_t)1 << 20) >> GW_PAGE_SHIFT)
 
 static const char help[] =
 	"usage: godwit stress storm [OPTION]...\n"
 	"\n"
 	"Programs on a machine made up in this process check every byte they read, while\n"
-	"their memory is forked, protected, moved, resized, given back, compacted and\n"
-	"migrated under them. Nothing on the host is changed.\n"
+	"their memory and their files are forked, protected, moved, resized, given back,\n"
+	"truncated, swapped, reclaimed, compacted and migrated under them. Nothing on the\n"
+	"host is changed.\n"
 	"\n"
-	"What must hold: a word read is the word written; what was given back is zero;\n"
-	"what may not be accessed faults; no addition is lost; in the end no CPU's TLB\n"
-	"contradicts a page table, the engine's own check finds nothing, and every frame\n"
-	"is free again.\n"
+	"What must hold: a word read is the word written, through every mapping; what was\n"
+	"given back is zero; what may not be accessed faults; no addition is lost; in the\n"
+	"end no CPU's TLB contradicts a page table, the engine's own check finds nothing,\n"
+	"every frame and every swap slot is free again, and no group is charged.\n"
 	"\n"
 	"  --seconds N     how long (default: 10)\n"
 	"  --threads N     threads, each a CPU of the machine (default: this host's CPUs)\n"
@@ -123,11 +125,14 @@ print_text(const struct gw_storm_config *config, const struct gw_storm_report *r
 		gw_text_frames(config->n_frames).s, (unsigned long long)config->seed);
 	print_rate("operations", all_ops(r), r->ns);
 	for (unsigned i = 0; i < GW_STORM_OPS; i++)
-		printf("%s%-9s %9s%s", i % 3 ? "  " : "    ", gw_storm_op_name((enum gw_storm_op)i),
-			gw_text_count(r->ops[i]).s,
+		printf("%s%-10s %9s%s", i % 3 ? "  " : "    ",
+			gw_storm_op_name((enum gw_storm_op)i), gw_text_count(r->ops[i]).s,
 			i % 3 == 2 || i + 1 == GW_STORM_OPS ? "\n" : "");
 	print_rate("pages moved", r->moved, r->ns);
 	print_row("pages not moved", r->not_moved, "");
+	print_rate("pages reclaimed", r->reclaimed, r->ns);
+	print_row("pages swapped out", r->swapped_out, "");
+	print_row("pages swapped in", r->swapped_in, "");
 	print_rate("accesses", accesses, r->ns);
 	print_row("  TLB misses", r->misses, "");
 	print_row("  faults", r->faults, "");
@@ -166,6 +171,10 @@ print_json(const struct gw_storm_config *config, const struct gw_storm_report *r
 				     "faults", (json_int_t)r->faults, "shootdowns",
 				     (json_int_t)r->shootdowns, "programs", (json_int_t)r->programs,
 				     "no_memory", (json_int_t)r->no_memory)) ||
+		json_object_update_new(
+			all, json_pack("{s:I, s:I, s:I}", "reclaimed", (json_int_t)r->reclaimed,
+				     "swapped_out", (json_int_t)r->swapped_out, "swapped_in",
+				     (json_int_t)r->swapped_in)) ||
 		json_object_update_new(all,
 			json_pack("{s:I, s:I, s:i, s:i, s:I, s:b, s:s}", "words_verified",
 				(json_int_t)r->words, "accesses_refused",
@@ -211,7 +220,7 @@ host_cpus(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return n < 1 ? 1 : n > GW_CPUS_MAX ? GW_CPUS_MAX : (unsigned)n;
+	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (unsigned)n;
 }
 
 static int
@@ -226,7 +235,7 @@ set_option(struct gw_storm_config *config, int option)
 		config->ns = n * NS_PER_SECOND;
 		return status;
 	case OPT_THREADS:
-		status = cli_number("--threads", optarg, 1, 256, &n);
+		status = cli_number("--threads", optarg, 1, THREADS_MAX, &n);
 		config->threads = (unsigned)n;
 		return status;
 	case OPT_SEED:

@@ -167,7 +167,8 @@ world_setup(void **state)
 	w->ops.copy_frames = copy_hook;
 	w->m->ops = &w->ops;
 	gw_page_list_init(&w->list);
-	w->target = (struct gw_migrate_target){get_new_page, put_new_page, w};
+	w->target = (struct gw_migrate_target){
+		.get_new_page = get_new_page, .put_new_page = put_new_page, .ctx = w};
 	w->offer = w->page = w->last_new = GW_PFN_NONE;
 	assert_int_equal(gw_mm_create(w->m, &w->mm), 0);
 	w->frames_before = fixture_free_frames(w->f) + 1; /* its top table */

@@ -163,7 +163,8 @@ world_setup(void **state)
 	gw_page_list_init(&w->list);
 	for (unsigned i = 0; i < SLOTS; i++)
 		w->slots[i] = FREED;
-	w->target = (struct gw_migrate_target){get_new_page, put_new_page, w};
+	w->target = (struct gw_migrate_target){
+		.get_new_page = get_new_page, .put_new_page = put_new_page, .ctx = w};
 	w->targets_left = UINT32_MAX;
 	w->target_order_max = UINT32_MAX;
 	w->offer = GW_PFN_NONE;

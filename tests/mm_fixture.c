@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "engine/store/store.h"
 #include "godwit/zone.h"
 #include "mm_fixture.h"
 
@@ -174,6 +175,23 @@ page_of(struct gw_mm *mm, gw_vaddr_t addr)
 	return gw_pte_pfn(pte);
 }
 
+/* With a reference; NULL of a file page. Page locked and mapped. */
+static struct gw_anon_vma *
+anon_vma_of(struct spaces *s, gw_pfn_t page)
+{
+	struct gw_anon_vma *anon_vma = gw_page_get_anon_vma(s->m, page);
+
+	assert_true(anon_vma || gw_page_mapping(s->m, page));
+	return anon_vma;
+}
+
+static void
+put_anon_vma(struct gw_anon_vma *anon_vma)
+{
+	if (anon_vma)
+		gw_anon_vma_put(anon_vma);
+}
+
 struct gw_anon_vma *
 freeze_entries(struct spaces *s, gw_pfn_t page)
 {
@@ -181,8 +199,7 @@ freeze_entries(struct spaces *s, gw_pfn_t page)
 
 	gw_get_page(s->m, page);
 	gw_page_lock(s->m, page);
-	anon_vma = gw_page_get_anon_vma(s->m, page);
-	assert_non_null(anon_vma);
+	anon_vma = anon_vma_of(s, page);
 	assert_true(gw_unmap_for_migration(s->m, page, anon_vma) > 0);
 	s->m->ops->flush_frames(s->m->ctx, &page, 1);
 	return anon_vma;
@@ -193,7 +210,7 @@ thaw_entries(struct spaces *s, gw_pfn_t page, struct gw_anon_vma *anon_vma)
 {
 	gw_remove_migration_entries(s->m, page, page, anon_vma);
 	gw_page_unlock(s->m, page);
-	gw_anon_vma_put(anon_vma);
+	put_anon_vma(anon_vma);
 	gw_put_page(s->m, page);
 }
 
@@ -206,11 +223,11 @@ bounce_entries(struct spaces *s, gw_pfn_t page)
 	gw_get_page(s->m, page);
 	gw_page_lock(s->m, page);
 	anon_vma = gw_page_get_anon_vma(s->m, page);
-	if (anon_vma) {
+	if (anon_vma || gw_page_mapping(s->m, page)) {
 		n = gw_unmap_for_migration(s->m, page, anon_vma);
 		if (n > 0)
 			gw_remove_migration_entries(s->m, page, page, anon_vma);
-		gw_anon_vma_put(anon_vma);
+		put_anon_vma(anon_vma);
 	}
 	gw_page_unlock(s->m, page);
 	gw_put_page(s->m, page);
@@ -233,13 +250,11 @@ places_of(struct spaces *s, gw_pfn_t page)
 {
 	struct places places = {0};
 	struct gw_rmap_walk walk = {.visit = note_place, .page = page, .ctx = &places};
-	struct gw_anon_vma *anon_vma;
 
 	gw_page_lock(s->m, page);
-	anon_vma = gw_page_get_anon_vma(s->m, page);
-	assert_non_null(anon_vma);
-	gw_rmap_walk(s->m, anon_vma, gw_frame_index(gw_page(s->m, page)), &walk);
-	gw_anon_vma_put(anon_vma);
+	walk.anon_vma = anon_vma_of(s, page);
+	gw_rmap_walk(s->m, &walk);
+	put_anon_vma(walk.anon_vma);
 	gw_page_unlock(s->m, page);
 	return places;
 }
@@ -248,6 +263,7 @@ places_of(struct spaces *s, gw_pfn_t page)
 
 struct count {
 	unsigned *entries; /* by frame */
+	unsigned *slots;   /* entries that name it, by swap slot */
 	gw_pfn_t page;
 	unsigned found; /* by rmap */
 };
@@ -269,6 +285,10 @@ count_space(struct gw_mm *mm, struct count *c)
 			assert_false(gw_pte_is_migration(pte)); /* V3: nothing migrates now */
 			if (!pte || pte & GW_PTE_ZERO)
 				continue;
+			if (gw_pte_kind(pte) == GW_PTE_IS_SWAP) {
+				c->slots[gw_pte_slot(pte)]++;
+				continue;
+			}
 			assert_false(pte & GW_PTE_WRITE && !(vma->flags & GW_VM_WRITE));
 			c->entries[gw_pte_pfn(pte)]++;
 			rss++;
@@ -288,33 +308,56 @@ count_place(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 	return true;
 }
 
+/* References that are not entries'. */
+static uint32_t
+other_refs(struct spaces *s, gw_pfn_t page)
+{
+	uint64_t index;
+
+	return (gw_page_cache(s->m, page, &index) ? 1u : 0u) +
+	       (gw_page_flags(gw_page(s->m, page)) & GW_PG_PRIVATE ? 1u : 0u);
+}
+
 static void
 verify_page(struct spaces *s, struct count *c)
 {
 	const struct gw_page *page = gw_page(s->m, c->page);
 	struct gw_rmap_walk walk = {.visit = count_place, .page = c->page, .ctx = c};
-	struct gw_anon_vma *anon_vma;
 
 	assert_int_equal(gw_u32_load_relaxed(&page->mapcount), c->entries[c->page]); /* V1 */
 	if (!c->entries[c->page])
 		return;
-	assert_int_equal(gw_ref_read(&page->refcount), c->entries[c->page]);
 	gw_page_lock(s->m, c->page);
-	anon_vma = gw_page_get_anon_vma(s->m, c->page);
-	assert_non_null(anon_vma);
+	assert_int_equal(
+		gw_ref_read(&page->refcount), c->entries[c->page] + other_refs(s, c->page));
+	walk.anon_vma = anon_vma_of(s, c->page);
 	c->found = 0;
-	gw_rmap_walk(s->m, anon_vma, gw_frame_index(page), &walk);
-	gw_anon_vma_put(anon_vma);
+	gw_rmap_walk(s->m, &walk);
+	put_anon_vma(walk.anon_vma);
 	gw_page_unlock(s->m, c->page);
 	assert_int_equal(c->found, c->entries[c->page]); /* V2 */
+}
+
+static void
+verify_slots(struct spaces *s, const struct count *c)
+{
+	struct gw_swap_info swap;
+
+	gw_swap_info(s->m, &swap);
+	for (uint32_t slot = 0; slot < swap.slots; slot++)
+		assert_int_equal(gw_swap_count(s->m, slot), c->slots[slot]);
 }
 
 void
 verify(struct spaces *s, struct gw_mm *const *spaces, unsigned n)
 {
 	struct count c = {.entries = calloc(s->m->n_frames, sizeof(*c.entries))};
+	struct gw_swap_info swap;
 
+	gw_swap_info(s->m, &swap);
+	c.slots = calloc(swap.slots + 1, sizeof(*c.slots));
 	assert_non_null(c.entries);
+	assert_non_null(c.slots);
 	gw_lru_add_drain_all(s->m);
 	for (unsigned i = 0; i < n; i++) {
 		assert_int_equal(gw_soft_check(s->soft, spaces[i], print_finding, NULL), 0);
@@ -323,6 +366,8 @@ verify(struct spaces *s, struct gw_mm *const *spaces, unsigned n)
 	for (c.page = 0; c.page < s->m->n_frames; c.page++)
 		if (gw_flags_type(gw_page_flags(gw_page(s->m, c.page))) == GW_PAGE_USED)
 			verify_page(s, &c);
+	verify_slots(s, &c);
 	free(c.entries);
+	free(c.slots);
 	assert_int_equal(gw_machine_check(s->m, print_finding, NULL), 0);
 }

@@ -47,7 +47,8 @@ int try_poke(struct spaces *s, unsigned cpu, struct gw_mm *mm, gw_vaddr_t addr, 
 gw_pte_t entry_of(struct gw_mm *mm, gw_vaddr_t addr);
 gw_pfn_t page_of(struct gw_mm *mm, gw_vaddr_t addr);
 
-/* As migration does it: all entries of the page become migration entries; and back. */
+/* As migration does it: all entries of the page become migration entries; and back. Of a file page
+ * there is no anon_vma. */
 struct gw_anon_vma *freeze_entries(struct spaces *s, gw_pfn_t page);
 void thaw_entries(struct spaces *s, gw_pfn_t page, struct gw_anon_vma *anon_vma);
 
@@ -63,8 +64,8 @@ struct places {
 struct places places_of(struct spaces *s, gw_pfn_t page);
 
 /*
- * Everything that must hold of idle address spaces: V1, V2, rss, no translation in a TLB that the
- * tables do not say, gw_machine_check(). `spaces` are all that there are.
+ * Everything that must hold of idle address spaces: V1, V2, rss, counts of slots, no translation in
+ * a TLB that the tables do not say, gw_machine_check(). `spaces` are all that there are.
  */
 void verify(struct spaces *s, struct gw_mm *const *spaces, unsigned n);
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """test_docs.py - the documentation says what the program does. TAP on stdout.
 
-The command is $GODWIT and the README's C program $EMBED; run in the root of the tree.
+The command is $GODWIT and the README's C program $EMBED, examples/spaces.c $SPACES; run in the root of the tree.
 """
 import json
 import os
@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-GODWIT, EMBED = os.environ["GODWIT"], os.environ["EMBED"]
+GODWIT, EMBED, SPACES = (os.environ[name] for name in ("GODWIT", "EMBED", "SPACES"))
 SNAPSHOT = "data/anon-settled.before.tar.zst"
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"] + [
     "docs/" + name for name in sorted(os.listdir("docs")) if name.endswith(".md")]
@@ -76,6 +76,15 @@ def readme_example_prints_what_it_says():
     return [] if shown == [printed] else [printed]
 
 
+def example_of_address_spaces_loses_nothing():
+    """examples/spaces.c compacts under two address spaces: huge pages come, no page is lost."""
+    printed = run(SPACES)
+    found = re.match(r"huge pages free: (\d+), compacted: (\d+); pages lost: (\d+)\n", printed)
+    moved = re.search(r"^pgmigrate_success (\d+)$", printed, re.M)
+    good = found and moved and int(found[2]) > int(found[1]) + 8 and int(found[3]) == 0
+    return [] if good and int(moved[1]) > 0 else [printed]
+
+
 def readme_pictures_are_runs():
     """A run shown in the README is what that run prints, in 80 columns, but for lines at [...]."""
     runs = [b.splitlines() for b in fenced("README.md", "text") if b.startswith("$ godwit ")]
@@ -108,6 +117,16 @@ def json_members_are_documented():
     return wrong
 
 
+def rows_name_tests():
+    """docs/rows.md names tests that are there, in the files that it says."""
+    wrong = []
+    for cell in re.findall(r"`(test_\w+\.c)`: ([\w, ]+)", read("docs/rows.md")):
+        source = read("tests/" + cell[0])
+        wrong += ["%s: %s" % (cell[0], name) for name in re.split(", *", cell[1].strip(", "))
+                  if not re.search(r"^%s\(" % name, source, re.M)]
+    return wrong
+
+
 def links_lead_somewhere():
     """Relative links in the documentation name files that are there."""
     return ["%s: %s" % (page, link) for page in PAGES
@@ -117,8 +136,9 @@ def links_lead_somewhere():
 
 def main():
     tests = [readme_shows_the_example, readme_example_prints_what_it_says,
-             readme_pictures_are_runs, every_verb_is_described, manual_has_every_option,
-             json_members_are_documented, links_lead_somewhere]
+             example_of_address_spaces_loses_nothing, readme_pictures_are_runs,
+             every_verb_is_described, manual_has_every_option, json_members_are_documented,
+             rows_name_tests, links_lead_somewhere]
     failed = 0
     print("1..%d" % len(tests))
     for number, test in enumerate(tests, 1):

@@ -6,7 +6,7 @@
 #include "test.h"
 
 /* D23: every counter has the name that a recorded kernel's /proc/vmstat has for it. That counts
- * allocations by zone: pgalloc is the sum. */
+ * allocations by zone: pgalloc and allocstall are the sums. */
 static void
 names_are_the_kernels(void **state)
 {
@@ -20,6 +20,8 @@ names_are_the_kernels(void **state)
 
 		if (!strcmp(name, "pgalloc"))
 			name = "pgalloc_normal";
+		if (!strcmp(name, "allocstall"))
+			name = "allocstall_normal";
 		if (gw_snapshot_counter(&snap, name, UINT64_MAX) == UINT64_MAX)
 			fail_msg("/proc/vmstat has no %s", name);
 	}

@@ -115,7 +115,8 @@ walk_places(struct world *w, gw_pfn_t page, unsigned limit)
 	gw_page_lock(m, page);
 	anon_vma = gw_page_get_anon_vma(m, page);
 	assert_non_null(anon_vma);
-	gw_rmap_walk(m, anon_vma, gw_frame_index(gw_page(m, page)), &walk);
+	walk.anon_vma = anon_vma;
+	gw_rmap_walk(m, &walk);
 	gw_anon_vma_put(anon_vma);
 	gw_page_unlock(m, page);
 	return places;
@@ -322,7 +323,8 @@ reference_outlives_the_vma(void **state)
 	gw_rmap_remove(m, page);
 	gw_anon_vma_unlink(&w->vmas[0]);
 	gw_rcu_barrier();
-	gw_rmap_walk(m, anon_vma, gw_frame_index(gw_page(m, page)), &walk);
+	walk.anon_vma = anon_vma;
+	gw_rmap_walk(m, &walk);
 	assert_int_equal(places.n, 0);
 	gw_anon_vma_put(anon_vma);
 	gw_page_unlock(m, page);

@@ -107,7 +107,8 @@ put_new_page(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned order)
 static bool
 move_batch(struct gw_compact_run *run, bool *failed)
 {
-	const struct gw_migrate_target target = {get_new_page, put_new_page, run};
+	const struct gw_migrate_target target = {
+		.get_new_page = get_new_page, .put_new_page = put_new_page, .ctx = run};
 	int err = gw_migrate_pages(run->m, &run->sources, &target, run->request->mode,
 		GW_MR_COMPACTION, &run->stats.migrate);
 
@@ -182,7 +183,7 @@ pageblock_usable(const struct gw_zone *zone, gw_pfn_t start, bool as_source)
 		unsigned order = gw_flags_order(flags);
 
 		if (as_source && gw_flags_type(flags) == GW_PAGE_USED &&
-			gw_owner_is_movable(gw_ptr_load_relaxed(&gw_page(m, pfn)->owner)))
+			gw_page_is_movable(gw_page(m, pfn)))
 			return true;
 		if (!as_source && gw_flags_type(flags) == GW_PAGE_BUDDY &&
 			order < m->config.pageblock_order)

@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #include "engine/compact/compact_internal.h"
+#include "engine/migrate/isolate.h"
 
 #define COST_BLOCKED UINT16_MAX	      /* holds frames that do not move */
 #define COST_FREE    (UINT16_MAX - 1) /* is, or is part of, a free block of the wanted order */
@@ -79,7 +80,8 @@ count_used(const struct evacuation *ev, gw_pfn_t pfn, uint32_t flags)
 	gw_pfn_t n = (gw_pfn_t)1 << gw_flags_order(flags);
 
 	if (!gw_is_source(ev->run, pfn, flags, ev->order) ||
-		(flags & GW_PG_UNEVICTABLE && !m->config.compact_unevictable_allowed))
+		(flags & GW_PG_UNEVICTABLE && !m->config.compact_unevictable_allowed) ||
+		gw_may_isolate_page(m, pfn, flags, ev->run->request->mode) == -EINVAL)
 		mark(ev, pfn, n, COST_BLOCKED);
 	else if (region->cost < COST_FREE)
 		region->cost = (uint16_t)(region->cost + n);
@@ -313,7 +315,8 @@ static void
 empty_region(struct evacuation *ev, gw_pfn_t start)
 {
 	struct gw_compact_run *run = ev->run;
-	const struct gw_migrate_target target = {get_new_page, put_new_page, ev};
+	const struct gw_migrate_target target = {
+		.get_new_page = get_new_page, .put_new_page = put_new_page, .ctx = ev};
 	int err = -EBUSY;
 
 	if (isolate_region(run, start, start + ((gw_pfn_t)1 << ev->order)))

@@ -51,7 +51,7 @@ gw_is_source(const struct gw_compact_run *run, gw_pfn_t pfn, uint32_t flags, uns
 		return false;
 	if (run->request->no_fs && flags & GW_PG_FILE)
 		return false;
-	return gw_owner_is_movable(gw_ptr_load_relaxed(&gw_page(run->m, pfn)->owner));
+	return gw_page_is_movable(gw_page(run->m, pfn));
 }
 
 /* Pages of this order and above are left alone: moving them gains nothing (FACTS 2.1). */

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slowpath.c - gw_alloc_pages(): the fast try, then direct compaction for high orders.
+ * slowpath.c - gw_alloc_pages(): the fast try, then direct compaction and reclaim.
  *
- * Idea (D16, FACTS 3.6, without reclaim). A request that finds nothing at the low watermark tries
- * the min watermark, then compacts the zones of its zonelist: first ASYNC, then at a priority that
- * rises while it is worth it. Zones where this failed lately are put off (D19).
+ * Idea (D16, FACTS 3.6). A request that finds nothing at the low watermark wakes the background
+ * reclaim and tries the min watermark. Then, if it may wait: for high orders ASYNC compaction;
+ * reclaim, and for orders above 0 compaction again, at a priority that rises while it is worth it.
+ * Zones where compaction failed lately are put off (D19).
  *
- * Locks: none held over compaction. While it compacts for itself a task carries
- * GW_TASK_MEMALLOC, so that what it allocates meanwhile does not compact again.
+ * Locks: none held over compaction and reclaim. While it compacts or reclaims for itself a task
+ * carries GW_TASK_MEMALLOC, so that what it allocates meanwhile does neither again.
  */
 #include <errno.h>
 
 #include "engine/compact/compact_internal.h"
+#include "engine/store/store.h"
 
-#define RETRIES_MAX 16
+#define RETRIES_MAX	16
+#define NO_PROGRESS_MAX 16
 
 /* In rising order of what a run may cost. */
 enum priority { PRIO_ASYNC, PRIO_SYNC_LIGHT, PRIO_SYNC_FULL };
@@ -25,6 +28,8 @@ struct slow_alloc {
 	enum priority priority;
 	unsigned retries;
 	enum gw_compact_result result; /* of the last direct compaction */
+	uint64_t reclaimed;	       /* frames, by the last direct reclaim */
+	unsigned no_progress;	       /* direct reclaims in a row that freed nothing */
 };
 
 static int
@@ -84,11 +89,9 @@ direct_compact(struct slow_alloc *a, gw_pfn_t *out)
 	struct gw_task *task = gw_current();
 	struct gw_zone *zone;
 
-	if (task)
-		task->flags |= GW_TASK_MEMALLOC;
+	task->flags |= GW_TASK_MEMALLOC;
 	a->result = compact_zonelist(a);
-	if (task)
-		task->flags &= ~(uint32_t)GW_TASK_MEMALLOC;
+	task->flags &= ~(uint32_t)GW_TASK_MEMALLOC;
 	if (a->result <= GW_COMPACT_DEFERRED)
 		return -ENOMEM; /* nothing ran: no stall */
 	gw_count(a->m, GW_VM_COMPACT_STALL, 1);
@@ -112,23 +115,60 @@ costly(const struct slow_alloc *a)
 }
 
 static bool
-may_compact(const struct slow_alloc *a)
+may_reclaim(const struct slow_alloc *a)
 {
-	const gw_gfp_t needed = GW_GFP_DIRECT_RECLAIM | GW_GFP_IO;
 	const struct gw_task *task = gw_current();
 
-	return a->order > 0 && (a->gfp & needed) == needed && !(a->gfp & GW_GFP_NO_WATERMARKS) &&
-	       !(task && task->flags & GW_TASK_MEMALLOC);
+	return task && !(task->flags & GW_TASK_MEMALLOC) && a->gfp & GW_GFP_DIRECT_RECLAIM &&
+	       !(a->gfp & GW_GFP_NO_WATERMARKS);
+}
+
+static bool
+may_compact(const struct slow_alloc *a)
+{
+	return a->order > 0 && a->gfp & GW_GFP_IO;
+}
+
+static int
+direct_reclaim(struct slow_alloc *a, gw_pfn_t *out)
+{
+	a->reclaimed = gw_direct_reclaim(a->m, a->node, a->order, a->gfp);
+	a->no_progress = a->reclaimed && !costly(a) ? 0 : a->no_progress + 1;
+	gw_drain_pages(a->m); /* what was freed stands on a per-CPU list */
+	if (!try_free(a, out))
+		return 0;
+	gw_lru_add_drain_all(a->m);
+	gw_drain_all_pages(a->m);
+	return try_free(a, out);
+}
+
+/* What reclaim might still free is counted as if it were free: enough for a frame? */
+static bool
+could_reclaim_more(const struct slow_alloc *a)
+{
+	const struct gw_node *node = &a->m->nodes[a->node];
+	unsigned n = a->gfp & GW_GFP_THISNODE ? node->n_local : node->n_zonelist;
+	bool more = false;
+
+	for (unsigned i = 0; i < n && !more; i++)
+		more = gw_reclaimable(a->m, a->m->zones[node->zonelist[i]].node) > 0;
+	return more;
+}
+
+static bool
+should_retry_reclaim(const struct slow_alloc *a)
+{
+	return a->order == 0 && a->no_progress <= NO_PROGRESS_MAX && could_reclaim_more(a);
 }
 
 /* After a compaction that did not help: again, and harder? */
 static bool
-should_retry(struct slow_alloc *a)
+should_retry_compact(struct slow_alloc *a)
 {
-	if (a->gfp & GW_GFP_NORETRY || costly(a) || gw_compact_interrupted())
+	if (!may_compact(a))
 		return false;
-	if (a->result == GW_COMPACT_SKIPPED)
-		return false; /* no room for copies, and no reclaim to make some */
+	if (a->result == GW_COMPACT_SKIPPED) /* no room for copies: reclaim makes some */
+		return a->reclaimed > 0 && ++a->retries <= RETRIES_MAX;
 	if (a->result == GW_COMPACT_SUCCESS && ++a->retries <= RETRIES_MAX)
 		return true; /* somebody else got what was made */
 	if (a->priority == PRIO_SYNC_FULL)
@@ -138,15 +178,24 @@ should_retry(struct slow_alloc *a)
 	return true;
 }
 
+static bool
+should_retry(struct slow_alloc *a)
+{
+	if (a->gfp & GW_GFP_NORETRY || costly(a) || gw_compact_interrupted())
+		return false;
+	return should_retry_reclaim(a) || should_retry_compact(a);
+}
+
 static int
 alloc_slow(struct slow_alloc *a, gw_pfn_t *out)
 {
+	gw_wake_kswapd(a->m, a->node);
 	if (!try_free(a, out))
 		return 0;
-	if (!may_compact(a))
+	if (!may_reclaim(a))
 		return -ENOMEM;
 	a->priority = PRIO_ASYNC;
-	if (costly(a) || !(a->gfp & GW_GFP_MOVABLE)) {
+	if (may_compact(a) && (costly(a) || !(a->gfp & GW_GFP_MOVABLE))) {
 		if (!direct_compact(a, out))
 			return 0;
 		if (costly(a) && a->gfp & GW_GFP_NORETRY && a->result <= GW_COMPACT_DEFERRED)
@@ -155,7 +204,9 @@ alloc_slow(struct slow_alloc *a, gw_pfn_t *out)
 	if (!(costly(a) && a->gfp & GW_GFP_NORETRY))
 		a->priority = PRIO_SYNC_LIGHT;
 	do {
-		if (!direct_compact(a, out))
+		if (!direct_reclaim(a, out))
+			return 0;
+		if (may_compact(a) && !direct_compact(a, out))
 			return 0;
 	} while (should_retry(a));
 	return -ENOMEM;

@@ -17,19 +17,21 @@
 
 #include "engine/migrate/isolate.h"
 #include "engine/migrate/owner.h"
+#include "engine/store/store.h"
 
 /* Without the lock a first answer that may be out of date, under it the final one. */
-static int
-check_page(const struct gw_machine *m, gw_pfn_t pfn, uint32_t flags)
+int
+gw_may_isolate_page(
+	const struct gw_machine *m, gw_pfn_t pfn, uint32_t flags, enum gw_migrate_mode mode)
 {
-	if (gw_flags_type(flags) != GW_PAGE_USED || !gw_owner_can_move(m, pfn))
+	if (gw_flags_type(flags) != GW_PAGE_USED)
 		return -EINVAL;
 	/* On its way to an LRU list, or off one in other hands: these will link it. */
 	if (flags & (GW_PG_ISOLATED | GW_PG_LRU_BATCHED | GW_PG_LRU_HELD))
 		return -EBUSY;
 	if (flags & GW_PG_UNEVICTABLE && !m->config.compact_unevictable_allowed)
 		return -EBUSY;
-	return 0;
+	return gw_owner_may_isolate(m, pfn, flags, mode);
 }
 
 /* Page locked. The reference is the caller's. */
@@ -38,18 +40,15 @@ isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(page);
-	int err = check_page(m, pfn, flags);
+	int err = gw_may_isolate_page(m, pfn, flags, mode);
 
 	if (err)
 		return err;
 	if (!gw_owner_isolate(m, pfn, mode))
 		return -EBUSY;
-	if (flags & GW_PG_LRU) {
-		if (gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH)) {
-			gw_owner_putback(m, pfn);
-			return -EBUSY;
-		}
-		gw_put_page(m, pfn); /* one of the two: not the last */
+	if (flags & GW_PG_LRU && gw_lru_isolate_held(m, pfn)) {
+		gw_owner_putback(m, pfn);
+		return -EBUSY;
 	}
 	gw_u32_or_relaxed(&page->flags, GW_PG_ISOLATED);
 	return 0;
@@ -63,11 +62,11 @@ gw_isolate_page(
 
 	if (pfn >= m->n_frames)
 		return -EINVAL;
-	err = check_page(m, pfn, gw_page_flags(gw_page(m, pfn)));
+	err = gw_may_isolate_page(m, pfn, gw_page_flags(gw_page(m, pfn)), mode);
 	if (err)
 		return err;
-	if (gw_ref_read(&gw_page(m, pfn)->refcount) >= gw_owner_expected_refs(m, pfn))
-		return -EBUSY; /* pinned */
+	if (gw_owner_pinned(m, pfn))
+		return -EBUSY;
 	if (!gw_get_page_unless_zero(m, pfn))
 		return -EBUSY;
 	if (!gw_page_trylock(m, pfn)) {
@@ -75,7 +74,7 @@ gw_isolate_page(
 		return -EBUSY;
 	}
 	err = isolate_locked(m, pfn, mode);
-	gw_page_unlock(m, pfn);
+	gw_swap_page_unlock(m, pfn);
 	if (err)
 		gw_put_page(m, pfn);
 	else
@@ -83,10 +82,26 @@ gw_isolate_page(
 	return err;
 }
 
+int
+gw_isolate_held_page(
+	struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode, struct gw_page_list *list)
+{
+	int err;
+
+	gw_page_lock(m, pfn);
+	err = isolate_locked(m, pfn, mode);
+	gw_swap_page_unlock(m, pfn);
+	if (!err)
+		gw_list_push_back(m, list, pfn);
+	return err;
+}
+
 bool
 gw_isolated_page_is_dead(const struct gw_machine *m, gw_pfn_t pfn)
 {
-	return gw_ref_read(&gw_page(m, pfn)->refcount) == 1 || !gw_owner_can_move(m, pfn);
+	const struct gw_page *page = gw_page(m, pfn);
+
+	return gw_ref_read(&page->refcount) == 1 || !gw_page_is_movable(page);
 }
 
 void
@@ -110,7 +125,7 @@ gw_putback_movable_pages(struct gw_machine *m, struct gw_page_list *list)
 		else
 			gw_owner_putback(m, pfn);
 		gw_isolation_end(m, pfn);
-		gw_page_unlock(m, pfn);
+		gw_swap_page_unlock(m, pfn);
 		gw_put_page(m, pfn);
 	}
 }

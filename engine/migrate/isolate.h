@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * isolate.h - the end of an isolation, as migration needs it too.
+ * isolate.h - beginning and end of an isolation, as the rest of the room and planners need them.
  */
 #ifndef GW_ENGINE_MIGRATE_ISOLATE_H
 #define GW_ENGINE_MIGRATE_ISOLATE_H
 
 #include "engine/phys/phys.h"
+
+/* What gw_isolate_page() would say of the page with these flags, but for pins and locks: 0, -EINVAL
+ * (it never moves), -EBUSY (not now, or not in this mode). Any frame; a hint. */
+int gw_may_isolate_page(
+	const struct gw_machine *m, gw_pfn_t pfn, uint32_t flags, enum gw_migrate_mode mode);
+
+/* gw_isolate_page() of a page that the caller has a reference on, which becomes the isolation's if
+ * the result is 0. Waits for the page lock; pinned pages are taken, too. */
+GW_MUST_CHECK int gw_isolate_held_page(
+	struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode, struct gw_page_list *list);
 
 /* The isolated page's owner has given it up meanwhile: it dies with our reference (A1). Page
  * locked. */

@@ -5,15 +5,16 @@
  * Idea. A page is unmapped, then moved, then mapped again; between the first two stands a flush of
  * translations, so pages are unmapped in batches of up to 512 and flushed once (FACTS 2.3).
  *   M1  isolate     gw_isolate_page(): off its LRU list, one reference of the isolation
- *   M2  lock old    trylock; a page that its owner gave up meanwhile ends here, as a success (A1)
+ *   M2  lock old    trylock; a page that its owner gave up meanwhile ends here, as a success (A1);
+ *                   others are made ready: writeback waited for, private data released, or not
  *   M3  get new     from the target; none, and the old page is large: split it, or the call ends
  *   M4  lock new    trylock only: a pool page may be locked by a past user, -EAGAIN (A4)
  *   M5  unmap       the owner makes the old page inaccessible; of an anonymous page the
- *                   anon_vma is held from here on (R2)
+ *                   anon_vma is held from here on (R2); one mapped nowhere needs neither (R3)
  *   M6  flush       once for all pages of the batch that need it
  *   M7  freeze      the old page's references, if they are exactly the owner's and the
- *                   isolation's (I4), else -EAGAIN
- *   M8  move        the owner moves state and bytes; index and owner word follow
+ *                   isolation's (I4), else -EAGAIN; a cache's slot goes over in the same step (R16)
+ *   M8  move        the owner moves state and bytes; index, owner word and charge follow
  *   M9  list        the new page takes the old one's LRU place
  *   M10 remap       to the page that won, here and nowhere else (A8)
  *   M11 unlock      new, then old, the anon_vma put between the two (A15)
@@ -21,16 +22,17 @@
  *
  * References. Old page: the owner's and the isolation's; frozen to 0 from M7 to M8. On success the
  * isolation's is left, which M12 drops, and the frame is free. New page: the one the target
- * passed on is ours until M12; the owner gets its own in M8 or, one for each entry of an
- * anonymous page, in M10.
+ * passed on is ours until M12; the owner (or the cache) gets its own in M8, and the entries, one
+ * each, in M10.
  *
  * Passes (FACTS 1.6). Pages that said -EAGAIN come again, in up to 10 passes. Passes 0 to 2 run in
  * batches and in ASYNC mode, whatever mode was asked for: nobody may block while it holds the
  * locks of a batch. From pass 3 on the modes that may wait do so, with one page at a time; ASYNC
  * goes on in batches. (The documents: 10 passes, pass > 2 is "force"; Linux today: 3 batched
  * ASYNC passes, then 7 one by one. This is both.) A GW_TASK_MEMALLOC task never blocks on a page
- * lock. Any error but -EAGAIN and -ENOMEM is final for the page. Pieces of a split page get one
- * batched ASYNC pass at the end, as in Linux.
+ * lock, and nobody in SYNC_LIGHT on that of a page that is being read in. Any error but -EAGAIN
+ * and -ENOMEM is final for the page. Pieces of a split page get one batched ASYNC pass at the end,
+ * as in Linux.
  *
  * Invariants
  *   G1  every page of the list ends up moved, given up, or on the list again
@@ -40,13 +42,14 @@
  *
  * Locks: page locks (old by trylock or, with no other held, blocking; new by trylock); below
  * them whatever the callbacks take. Nothing here allocates.
- * Not handled: pages under writeback, and owners other than owner.c knows.
+ * Not handled: owners other than owner.c knows.
  */
 #include <errno.h>
 
 #include "engine/migrate/isolate.h"
 #include "engine/migrate/owner.h"
 #include "engine/phys/probe.h"
+#include "engine/store/store.h"
 
 #define PASSES	     10
 #define ASYNC_PASSES 3	 /* the first ones, in batches */
@@ -57,7 +60,7 @@ struct migration {
 	struct gw_machine *m;
 	const struct gw_migrate_target *target;
 	enum gw_migrate_reason reason;
-	enum gw_migrate_mode mode;  /* of this pass */
+	struct gw_pass_mode mode;
 	struct gw_page_list again;  /* said -EAGAIN in this pass */
 	struct gw_page_list failed; /* for good */
 	struct gw_page_list pieces; /* of pages that were split */
@@ -95,9 +98,25 @@ count_large_failed(struct migration *mg, unsigned order)
 }
 
 static void
+tell(const struct migration *mg, gw_pfn_t src, int err)
+{
+	if (mg->target->stayed)
+		mg->target->stayed(mg->target->ctx, mg->m, src, err);
+}
+
+static void
+tell_all(const struct migration *mg, const struct gw_page_list *list, int err)
+{
+	for (gw_pfn_t pfn = list->first; pfn != GW_PFN_NONE; pfn = gw_page(mg->m, pfn)->next)
+		tell(mg, pfn, err);
+}
+
+static void
 keep(struct migration *mg, gw_pfn_t src, int err)
 {
 	gw_list_push_back(mg->m, err == -EAGAIN ? &mg->again : &mg->failed, src);
+	if (err != -EAGAIN)
+		tell(mg, src, err);
 }
 
 /* Moved, or given up (A1): nobody has this page any more. It is locked, and dies with our
@@ -127,7 +146,9 @@ lock_old(struct migration *mg, gw_pfn_t src)
 {
 	if (gw_page_trylock(mg->m, src))
 		return 0;
-	if (mg->mode == GW_MIGRATE_ASYNC || gw_current()->flags & GW_TASK_MEMALLOC)
+	if (mg->mode.now == GW_MIGRATE_ASYNC || gw_current()->flags & GW_TASK_MEMALLOC)
+		return -EAGAIN;
+	if (mg->mode.now == GW_MIGRATE_SYNC_LIGHT && gw_owner_reads_in(mg->m, src))
 		return -EAGAIN;
 	gw_page_lock(mg->m, src);
 	return 0;
@@ -146,7 +167,22 @@ get_locked_new_page(struct migration *mg, gw_pfn_t src, gw_pfn_t *dst)
 	if (gw_page_trylock(mg->m, *dst))
 		return 0;
 	put_new_page(mg, *dst, order);
+	*dst = GW_PFN_NONE;
 	return -EAGAIN;
+}
+
+/* src, locked, stays for now; so dst, if there is one, was locked for nothing. */
+static void
+leave(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, int err)
+{
+	unsigned order = page_order(mg->m, src);
+
+	if (dst != GW_PFN_NONE)
+		gw_page_unlock(mg->m, dst);
+	gw_swap_page_unlock(mg->m, src);
+	if (dst != GW_PFN_NONE)
+		put_new_page(mg, dst, order);
+	keep(mg, src, err);
 }
 
 /* Split the locked page into isolated single frames. 0, or why it stays whole. */
@@ -182,7 +218,7 @@ split_or_stop(struct migration *mg, gw_pfn_t src)
 
 	gw_page_unlock(m, src);
 	if (err) {
-		keep(mg, src, err);
+		keep(mg, src, -ENOMEM);
 		if (order > 0)
 			mg->stats.stopped_on = src;
 		return false;
@@ -213,20 +249,16 @@ prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
 		finish_dead(mg, src);
 		return true;
 	}
-	err = get_locked_new_page(mg, src, &dst);
-	if (err == -ENOMEM)
-		return split_or_stop(mg, src);
-	if (err) {
-		gw_page_unlock(m, src);
-		keep(mg, src, err);
-		return true;
+	err = gw_owner_make_ready(m, src, mg->mode);
+	if (!err) {
+		err = get_locked_new_page(mg, src, &dst);
+		if (err == -ENOMEM)
+			return split_or_stop(mg, src);
 	}
-	err = gw_owner_unmap(m, src, mg->mode, &b->unmapped[b->n]);
+	if (!err)
+		err = gw_owner_unmap(m, src, mg->mode, &b->unmapped[b->n]);
 	if (err < 0) {
-		gw_page_unlock(m, dst);
-		gw_page_unlock(m, src);
-		put_new_page(mg, dst, page_order(m, src));
-		keep(mg, src, err);
+		leave(mg, src, dst, err);
 		return true;
 	}
 	if (err > 0)
@@ -236,21 +268,6 @@ prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
 	return true;
 }
 
-/* M7, M8 */
-static int
-freeze_and_move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst)
-{
-	gw_refcount *refs = &gw_page(mg->m, src)->refcount;
-	uint32_t expected = gw_owner_expected_refs(mg->m, src);
-	int err;
-
-	if (!gw_ref_freeze(refs, expected))
-		return -EAGAIN;
-	err = gw_owner_move(mg->m, dst, src, mg->mode);
-	gw_ref_unfreeze(refs, err ? expected : 1);
-	return err;
-}
-
 /* M7 to M12 */
 static void
 move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, struct gw_unmapped *unmapped)
@@ -258,18 +275,18 @@ move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, struct gw_unmapped *unmap
 	struct gw_machine *m = mg->m;
 	unsigned order = page_order(m, src);
 	bool dead = gw_owner_gave_up(m, src, unmapped);
-	int err = dead ? -EAGAIN : freeze_and_move(mg, src, dst);
+	int err = dead ? -EAGAIN : gw_owner_move(m, dst, src, mg->mode.now); /* M7, M8 */
 
 	if (!err)
 		gw_lru_putback_as(m, src, dst);
 	if (unmapped->remap_due && !dead)
 		gw_owner_remap(m, src, err ? src : dst, unmapped);
-	gw_page_unlock(m, dst);
+	gw_swap_page_unlock(m, dst);
 	gw_owner_unmap_end(unmapped);
 	if (!err || dead) {
 		finish_dead(mg, src);
 	} else {
-		gw_page_unlock(m, src);
+		gw_swap_page_unlock(m, src);
 		keep(mg, src, err);
 	}
 	if (err)
@@ -293,7 +310,7 @@ finish_batch(struct migration *mg, struct batch *b)
 static bool
 run_pass(struct migration *mg, struct gw_page_list *list)
 {
-	unsigned limit = mg->mode == GW_MIGRATE_ASYNC ? BATCH : 1;
+	unsigned limit = mg->mode.now == GW_MIGRATE_ASYNC ? BATCH : 1;
 	bool go_on = true;
 	struct batch b;
 
@@ -315,14 +332,16 @@ run_passes(
 {
 	bool go_on = true;
 
+	mg->mode.later = mode;
 	for (unsigned pass = 0; pass < passes && go_on && list->n; pass++) {
 		if (pass > 0)
 			gw_relax(); /* whoever holds the lock or the reference gets a chance */
-		mg->mode = pass < ASYNC_PASSES ? GW_MIGRATE_ASYNC : mode;
+		mg->mode.now = pass < ASYNC_PASSES ? GW_MIGRATE_ASYNC : mode;
 		go_on = run_pass(mg, list);
 		if (go_on)
 			gw_list_splice(mg->m, list, &mg->again);
 	}
+	tell_all(mg, go_on ? list : &mg->again, -EAGAIN);
 	gw_list_splice(mg->m, &mg->failed, go_on ? list : &mg->again);
 	return go_on;
 }
@@ -389,6 +408,8 @@ gw_migrate_pages(struct gw_machine *m, struct gw_page_list *list,
 	GW_PROBE5(mm_migrate_pages, mg.stats.succeeded, mg.stats.failed, mg.stats.split, mode,
 		reason);
 	publish_counts(&mg, stats);
+	tell_all(&mg, list, -ENOMEM);
+	tell_all(&mg, &mg.pieces, -ENOMEM);
 	gw_list_splice(m, list, &mg.failed);
 	gw_list_splice(m, list, &mg.pieces);
 	return done ? (int)list->n : -ENOMEM;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * owner.c - the owner-dependent steps of isolation and migration, for movable-ops pages and for
- * anonymous ones.
+ * owner.c - the owner-dependent steps of isolation and migration.
  *
- * Idea. What a movable-ops page does, its owner's callbacks do. An anonymous page must be on the
- * LRU; unmapped by migration entries (engine/virt), it has no reference but the isolation's.
+ * Idea. What a movable-ops page does, its owner's callbacks do. All other pages are known to rmap
+ * and the caches: owner_rmap.c.
  *
  * Invariants
  *   O1  a page's owner word changes only under its page lock once it is published
@@ -13,7 +12,16 @@
 #include <errno.h>
 
 #include "engine/migrate/isolate.h"
-#include "engine/migrate/owner.h"
+#include "engine/migrate/owner_rmap.h"
+#include "engine/store/store.h"
+
+static bool
+has_movable_ops(const struct gw_machine *m, gw_pfn_t page)
+{
+	uintptr_t owner = (uintptr_t)gw_ptr_load_acquire(&gw_page(m, page)->owner);
+
+	return (owner & GW_OWNER_TAG) == GW_OWNER_MOVABLE;
+}
 
 static const struct gw_movable_ops *
 movable_ops(const struct gw_machine *m, gw_pfn_t page)
@@ -21,12 +29,6 @@ movable_ops(const struct gw_machine *m, gw_pfn_t page)
 	uintptr_t owner = (uintptr_t)gw_ptr_load_acquire(&gw_page(m, page)->owner);
 
 	return (const struct gw_movable_ops *)(owner - GW_OWNER_MOVABLE);
-}
-
-static bool
-is_anon(const struct gw_machine *m, gw_pfn_t page)
-{
-	return gw_owner_is_anon(gw_ptr_load_acquire(&gw_page(m, page)->owner));
 }
 
 static void
@@ -59,20 +61,29 @@ gw_page_set_index(struct gw_machine *m, gw_pfn_t page, uint32_t index)
 	gw_frame_set_index(gw_page(m, gw_page_head(m, page)), index);
 }
 
-bool
-gw_owner_can_move(const struct gw_machine *m, gw_pfn_t page)
+int
+gw_owner_may_isolate(
+	const struct gw_machine *m, gw_pfn_t page, uint32_t flags, enum gw_migrate_mode mode)
 {
-	const void *owner = gw_ptr_load_acquire(&gw_page(m, page)->owner);
-
-	return gw_owner_is_movable(owner);
+	if (!gw_page_is_movable(gw_page(m, page)))
+		return -EINVAL;
+	return has_movable_ops(m, page) ? 0 : gw_rmap_may_isolate(m, page, flags, mode);
 }
 
 uint32_t
 gw_owner_expected_refs(const struct gw_machine *m, gw_pfn_t page)
 {
-	if (is_anon(m, page))
-		return gw_u32_load_relaxed(&gw_page(m, page)->mapcount) + 1;
-	return 2; /* the same for every movable-ops page, whatever its order */
+	if (has_movable_ops(m, page))
+		return 2; /* the same for every movable-ops page, whatever its order */
+	return gw_rmap_expected_refs(m, page);
+}
+
+bool
+gw_owner_pinned(const struct gw_machine *m, gw_pfn_t page)
+{
+	if (!has_movable_ops(m, page) && gw_rmap_in_cache(m, page))
+		return false;
+	return gw_ref_read(&gw_page(m, page)->refcount) >= gw_owner_expected_refs(m, page);
 }
 
 bool
@@ -80,7 +91,7 @@ gw_owner_isolate(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode)
 {
 	const struct gw_movable_ops *ops;
 
-	if (is_anon(m, page))
+	if (!has_movable_ops(m, page))
 		return gw_page_flags(gw_page(m, page)) & GW_PG_LRU;
 	ops = movable_ops(m, page);
 	return !ops->isolate || ops->isolate(m, page, mode);
@@ -91,43 +102,38 @@ gw_owner_putback(struct gw_machine *m, gw_pfn_t page)
 {
 	const struct gw_movable_ops *ops;
 
-	if (is_anon(m, page))
+	if (!has_movable_ops(m, page))
 		return;
 	ops = movable_ops(m, page);
 	if (ops->putback)
 		ops->putback(m, page);
 }
 
-static int
-unmap_anon(struct gw_machine *m, gw_pfn_t page, struct gw_unmapped *unmapped)
+bool
+gw_owner_reads_in(const struct gw_machine *m, gw_pfn_t page)
 {
-	struct gw_anon_vma *anon_vma = gw_page_get_anon_vma(m, page);
-	int n;
-
-	if (!anon_vma)
-		return -EAGAIN; /* A10: about to be freed, or pinned */
-	n = gw_unmap_for_migration(m, page, anon_vma);
-	if (n <= 0) { /* 0: its last entry went meanwhile */
-		gw_anon_vma_put(anon_vma);
-		return -EAGAIN;
-	}
-	unmapped->remap_due = true;
-	unmapped->anon_vma = anon_vma;
-	return 1;
+	return !has_movable_ops(m, page) && gw_rmap_in_cache(m, page) &&
+	       !(gw_page_flags(gw_page(m, page)) & GW_PG_UPTODATE);
 }
 
 int
-gw_owner_unmap(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode,
-	struct gw_unmapped *unmapped)
+gw_owner_make_ready(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode)
+{
+	return has_movable_ops(m, page) ? 0 : gw_rmap_make_ready(m, page, mode);
+}
+
+int
+gw_owner_unmap(
+	struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode, struct gw_unmapped *unmapped)
 {
 	const struct gw_movable_ops *ops;
 	int err;
 
 	*unmapped = (struct gw_unmapped){0};
-	if (is_anon(m, page))
-		return unmap_anon(m, page, unmapped);
+	if (!has_movable_ops(m, page))
+		return gw_rmap_unmap(m, page, mode, unmapped);
 	ops = movable_ops(m, page);
-	err = ops->unmap ? ops->unmap(m, page, mode) : 0;
+	err = ops->unmap ? ops->unmap(m, page, mode.now) : 0;
 	unmapped->remap_due = ops->unmap && err >= 0;
 	return err;
 }
@@ -139,48 +145,58 @@ gw_owner_gave_up(const struct gw_machine *m, gw_pfn_t page, const struct gw_unma
 	return !unmapped->anon_vma && gw_isolated_page_is_dead(m, page);
 }
 
+/* The owner moves the page; its reference on dst comes first: it may free dst at once. */
 static int
 move_by_callback(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
 {
 	const struct gw_movable_ops *ops = movable_ops(m, src);
+	struct gw_page *to = gw_page(m, dst);
+	struct gw_page *from = gw_page(m, src);
 	int err;
 
-	/* The owner's, before it knows the page: it may free it at once. */
+	gw_frame_set_index(to, gw_frame_index(from));
 	gw_get_page(m, dst);
 	err = ops->migrate(m, dst, src, mode);
-	if (err)
+	if (err) {
 		gw_put_page(m, dst);
+		gw_frame_set_index(to, 0);
+		return err;
+	}
+	if (gw_page_flags(from) & GW_PG_DIRTY)
+		gw_u32_or_relaxed(&to->flags, GW_PG_DIRTY);
+	set_owner(m, dst, ops); /* O2 */
+	return 0;
+}
+
+static int
+freeze_and_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
+{
+	gw_refcount *refs = &gw_page(m, src)->refcount;
+	uint32_t expected = gw_owner_expected_refs(m, src);
+	int err;
+
+	if (!gw_ref_freeze(refs, expected))
+		return -EAGAIN;
+	err = move_by_callback(m, dst, src, mode);
+	gw_ref_unfreeze(refs, err ? expected : 1);
 	return err;
 }
 
 int
 gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
 {
-	struct gw_page *to = gw_page(m, dst);
-	struct gw_page *from = gw_page(m, src);
-	int err = 0;
+	int err = has_movable_ops(m, src) ? freeze_and_move(m, dst, src, mode)
+					  : gw_rmap_move(m, dst, src, mode);
 
-	gw_frame_set_index(to, gw_frame_index(from));
-	if (is_anon(m, src)) {
-		GW_BUG_ON(m, gw_page_mapped(m, src));
-		gw_migrate_copy(m, dst, src, gw_flags_order(gw_page_flags(from)));
-	} else {
-		err = move_by_callback(m, dst, src, mode);
-	}
-	if (err) {
-		gw_frame_set_index(to, 0);
-		return err;
-	}
-	if (gw_page_flags(from) & GW_PG_DIRTY)
-		gw_u32_or_relaxed(&to->flags, GW_PG_DIRTY);
-	gw_ptr_store_release(&to->owner, gw_ptr_load_relaxed(&from->owner)); /* O2 */
-	return 0;
+	if (!err && gw_page_flags(gw_page(m, src)) & GW_PG_CHARGED)
+		gw_memcg_migrate(m, dst, src); /* A9 */
+	return err;
 }
 
 void
 gw_owner_forget(struct gw_machine *m, gw_pfn_t page)
 {
-	if (!is_anon(m, page))
+	if (!gw_owner_is_anon(gw_ptr_load_relaxed(&gw_page(m, page)->owner)))
 		set_owner(m, page, NULL);
 }
 
@@ -188,10 +204,10 @@ void
 gw_owner_remap(
 	struct gw_machine *m, gw_pfn_t src, gw_pfn_t winner, const struct gw_unmapped *unmapped)
 {
-	if (unmapped->anon_vma)
-		gw_remove_migration_entries(m, src, winner, unmapped->anon_vma);
-	else
+	if (has_movable_ops(m, winner))
 		movable_ops(m, winner)->remap(m, src, winner);
+	else
+		gw_remove_migration_entries(m, src, winner, unmapped->anon_vma);
 }
 
 void
@@ -206,7 +222,7 @@ gw_owner_split(struct gw_machine *m, gw_pfn_t page, unsigned order)
 {
 	const struct gw_movable_ops *ops;
 
-	if (is_anon(m, page))
+	if (!has_movable_ops(m, page))
 		return -EBUSY;
 	ops = movable_ops(m, page);
 	return ops->split ? ops->split(m, page, order) : -EBUSY;

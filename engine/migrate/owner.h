@@ -3,7 +3,8 @@
  * owner.h - what of a page's move depends on who owns it.
  *
  * Idea. Isolation and migration are the same for all pages but for the steps below, which ask
- * the page's owner word. An owner of another kind is one more case in owner.c.
+ * the page's owner word and flags. owner.c knows movable-ops pages and sends all others, which
+ * rmap and caches know (anonymous, file and swap-cache pages, orphans), to owner_rmap.c.
  * The page is a head; the caller holds its lock and a reference except as said.
  */
 #ifndef GW_ENGINE_MIGRATE_OWNER_H
@@ -11,28 +12,51 @@
 
 #include "engine/virt/rmap.h"
 
+/* How far this pass may wait, and how far the later ones of the same call will. */
+struct gw_pass_mode {
+	enum gw_migrate_mode now, later;
+};
+
 /* What unmapping has left to do. */
 struct gw_unmapped {
 	bool remap_due;		      /* gw_owner_remap() must follow */
 	struct gw_anon_vma *anon_vma; /* held until gw_owner_unmap_end(); or NULL */
 };
 
-/* Does somebody own the page who can move it? A hint without the lock. */
-bool gw_owner_can_move(const struct gw_machine *m, gw_pfn_t page);
+/*
+ * May the page with these flags be isolated, for a migration in `mode` (FACTS 2.1, 3.5)? 0,
+ * -EINVAL (nobody can move it), -EBUSY (not now, or not in this mode). A hint without the lock.
+ */
+int gw_owner_may_isolate(
+	const struct gw_machine *m, gw_pfn_t page, uint32_t flags, enum gw_migrate_mode mode);
 
 /*
  * The reference count of an isolated page when only its owner and the isolation hold it (I4): a
- * page with more is pinned. Movable-ops pages: 2, the owner's one and the isolation's; anonymous
- * pages: one for each entry, none once unmapped, and the isolation's. One less before
- * isolation. No lock needed.
+ * page with more is pinned. Movable-ops pages: 2, the owner's one and the isolation's; others: one
+ * for each entry, none once unmapped, one of the cache, one of private data, and the isolation's
+ * (FACTS 1.6). One less before isolation. No lock needed.
  */
 uint32_t gw_owner_expected_refs(const struct gw_machine *m, gw_pfn_t page);
+
+/* Has the page more references than it should before its isolation? Then it is not even tried;
+ * lookups come and go, so pages of caches are. A hint: no lock needed. */
+bool gw_owner_pinned(const struct gw_machine *m, gw_pfn_t page);
 
 bool gw_owner_isolate(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode);
 void gw_owner_putback(struct gw_machine *m, gw_pfn_t page);
 
+/* Is the page locked because its bytes are being read in? A hint without the lock. */
+bool gw_owner_reads_in(const struct gw_machine *m, gw_pfn_t page);
+
+/*
+ * What must be done before the page is unmapped: wait for writeback, write out, release private
+ * data; the page may be unlocked meanwhile, so no other page lock is held if mode.now is
+ * not ASYNC. 0, or a negative errno; -EAGAIN: a later pass may do better.
+ */
+int gw_owner_make_ready(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode);
+
 /* Returns 0, 1 (a flush is due) or a negative errno, nothing left to do then. */
-int gw_owner_unmap(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode,
+int gw_owner_unmap(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode,
 	struct gw_unmapped *unmapped);
 
 /* Has the owner given up the page that it unmapped? */
@@ -40,9 +64,10 @@ bool gw_owner_gave_up(
 	const struct gw_machine *m, gw_pfn_t page, const struct gw_unmapped *unmapped);
 
 /*
- * Move state and bytes from src, its references frozen, to dst; then dst has the owner, too, and
- * the references that the owner holds before it maps the page. On failure dst is nobody's, as
- * it came (A6). Returns 0 or a negative errno.
+ * If the isolated, unmapped page has no reference but those that are accounted for (I4): move
+ * state and bytes to dst, which then has the owner, too, the charge (A9) and the references that
+ * the owner holds before it maps the page. src keeps the isolation's reference. On failure dst is
+ * nobody's, as it came (A6). Returns 0 or a negative errno.
  */
 int gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode);
 

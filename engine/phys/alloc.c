@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/phys/buddy.h"
+#include "engine/phys/charge.h"
 #include "engine/phys/probe.h"
 
 uint64_t
@@ -213,9 +214,12 @@ free_page(struct gw_machine *m, gw_pfn_t pfn)
 
 	GW_BUG_ON(m, gw_flags_type(flags) != GW_PAGE_USED);
 	GW_CHECK_ON(m, gw_u32_load_relaxed(&page->mapcount) != 0);
-	GW_CHECK_ON(m, flags & (GW_PG_LOCKED | GW_PG_LRU_HELD | GW_PG_ISOLATED));
+	GW_CHECK_ON(m, flags & (GW_PG_LOCKED | GW_PG_LRU_HELD | GW_PG_ISOLATED | GW_PG_WRITEBACK |
+				       GW_PG_SWAPCACHE | GW_PG_PRIVATE));
 	if (flags & GW_PG_LRU)
 		gw_lru_release(m, pfn);
+	if (flags & GW_PG_CHARGED)
+		gw_charge_end(m, pfn);
 	GW_PROBE2(mm_page_free, pfn, order);
 	gw_page_unmake(m, pfn, order);
 	gw_pcp_free(gw_page_zone(m, pfn), pfn, order);

@@ -197,7 +197,7 @@ pageblock_census(const struct gw_zone *zone, gw_pfn_t start, unsigned *free, uns
 		if (gw_flags_type(flags) == GW_PAGE_BUDDY)
 			*free += n;
 		else if (gw_flags_type(flags) == GW_PAGE_USED &&
-			 gw_owner_is_movable(gw_ptr_load_relaxed(&gw_page(m, pfn)->owner)))
+			 gw_page_is_movable(gw_page(m, pfn)))
 			*movable += n;
 		pfn += n;
 	}

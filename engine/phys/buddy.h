@@ -48,4 +48,8 @@ void gw_lru_seed(struct gw_machine *m, struct gw_zone *zone, gw_pfn_t pfn, enum 
 /* A page whose last reference is gone leaves its LRU list (lru.c). */
 void gw_lru_release(struct gw_machine *m, gw_pfn_t pfn);
 
+/* ---- the side table (extra.c) ---- */
+
+void gw_page_extra_release(struct gw_machine *m);
+
 #endif

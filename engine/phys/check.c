@@ -1,42 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check.c - gw_machine_check(): walk everything, believe nothing (DESIGN 4).
+ * check.c - gw_machine_check() of frames: walk everything, believe nothing (DESIGN 4).
  *
  * Idea. Two walks meet. The first follows every list and marks each page it finds in a bitmap;
  * a page found twice, or in a state that does not belong on that list, is a finding. The
  * second goes over the frames in order: each one must be accounted for by exactly one block
  * or page, on a list exactly if its state says so, and the sums must be the counters'.
  *
- * Checks F1 to F4 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, Q1, U1 to U4, L1, E1, I7. Not Z3: blocks
- * may have been seeded apart.
+ * Checks F1 to F4 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, Q1, U1 to U4, L1, E1, I7, J1, J3
+ * (charge.h). Not Z3: blocks may have been seeded apart.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/phys/phys.h"
+#include "engine/phys/charge.h"
 
 struct check {
 	struct gw_machine *m;
-	void (*report)(void *ctx, const char *line);
-	void *ctx;
-	unsigned findings;
+	struct gw_findings *findings;
 	uint64_t *listed; /* one bit per frame: its head stands on a list, or in a batch */
 	uint64_t isolated[GW_NODES_MAX][2]; /* frames isolated from anon and file lists */
 };
 
-static void GW_PRINTF(2, 3) found(struct check *c, const char *format, ...)
+void
+gw_found(struct gw_findings *findings, const char *format, ...)
 {
 	char line[GW_MESSAGE_MAX];
 	va_list ap;
 
-	c->findings++;
-	if (!c->report)
+	findings->n++;
+	if (!findings->report)
 		return;
 	va_start(ap, format);
 	vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
-	c->report(c->ctx, line);
+	findings->report(findings->ctx, line);
 }
 
 static bool
@@ -66,28 +65,30 @@ check_listed(struct check *c, gw_pfn_t pfn, const struct list_claim *claim)
 	uint32_t flags = gw_page_flags(page);
 
 	if (gw_flags_type(flags) != claim->type)
-		found(c, "F1: frame %#x on %s has type %d", pfn, claim->name, gw_flags_type(flags));
+		gw_found(c->findings, "F1: frame %#x on %s has type %d", pfn, claim->name,
+			gw_flags_type(flags));
 	if (claim->order >= 0 && gw_flags_order(flags) != (unsigned)claim->order)
-		found(c, "F3: frame %#x on %s of order %d says order %u", pfn, claim->name,
-			claim->order, gw_flags_order(flags));
+		gw_found(c->findings, "F3: frame %#x on %s of order %d says order %u", pfn,
+			claim->name, claim->order, gw_flags_order(flags));
 	if ((flags & claim->mask) != claim->flags)
-		found(c, "U1: frame %#x on %s has flags %#x", pfn, claim->name, flags);
+		gw_found(c->findings, "U1: frame %#x on %s has flags %#x", pfn, claim->name, flags);
 	if (claim->type != GW_PAGE_USED && gw_frame_index(page) != claim->index)
-		found(c, "F1: frame %#x on %s says list %u", pfn, claim->name,
+		gw_found(c->findings, "F1: frame %#x on %s says list %u", pfn, claim->name,
 			gw_frame_index(page));
 	if (claim->type == GW_PAGE_BUDDY && gw_pageblock_type(c->m, pfn) != claim->index)
-		found(c, "Z5: frame %#x is on a list of type %u in a pageblock of type %u", pfn,
+		gw_found(c->findings,
+			"Z5: frame %#x is on a list of type %u in a pageblock of type %u", pfn,
 			claim->index, gw_pageblock_type(c->m, pfn));
 	if (!zone || (claim->zone && zone != claim->zone) ||
 		(claim->node != ANY_NODE && zone->node != claim->node))
-		found(c, "Z4: frame %#x on %s of another zone", pfn, claim->name);
+		gw_found(c->findings, "Z4: frame %#x on %s of another zone", pfn, claim->name);
 }
 
 static void
 note_listed(struct check *c, gw_pfn_t pfn, const char *where)
 {
 	if (is_listed(c, pfn))
-		found(c, "F1: frame %#x on %s is on another list too", pfn, where);
+		gw_found(c->findings, "F1: frame %#x on %s is on another list too", pfn, where);
 	c->listed[pfn / 64] |= (uint64_t)1 << (pfn % 64);
 }
 
@@ -100,19 +101,20 @@ walk_list(struct check *c, const struct gw_page_list *list, const struct list_cl
 
 	for (gw_pfn_t pfn = list->first; pfn != GW_PFN_NONE; pfn = gw_page(c->m, pfn)->next) {
 		if (pfn >= c->m->n_frames || n++ == list->n) {
-			found(c, "L1: %s runs on past its %llu pages at %#x", claim->name,
-				(unsigned long long)list->n, pfn);
+			gw_found(c->findings, "L1: %s runs on past its %llu pages at %#x",
+				claim->name, (unsigned long long)list->n, pfn);
 			return frames;
 		}
 		if (gw_page(c->m, pfn)->prev != prev)
-			found(c, "L1: %s is broken before frame %#x", claim->name, pfn);
+			gw_found(
+				c->findings, "L1: %s is broken before frame %#x", claim->name, pfn);
 		note_listed(c, pfn, claim->name);
 		check_listed(c, pfn, claim);
 		frames += (uint64_t)1 << gw_flags_order(gw_page_flags(gw_page(c->m, pfn)));
 		prev = pfn;
 	}
 	if (n != list->n || list->last != prev)
-		found(c, "L1: %s counts %llu pages and has %llu", claim->name,
+		gw_found(c->findings, "L1: %s counts %llu pages and has %llu", claim->name,
 			(unsigned long long)list->n, (unsigned long long)n);
 	return frames;
 }
@@ -134,7 +136,7 @@ check_free_areas(struct check *c, struct gw_zone *zone)
 			free += frames;
 			if ((zone->free_area[o].lists[t].n != 0) !=
 				(gw_u32_load_relaxed(&zone->free_orders[t]) >> o & 1))
-				found(c,
+				gw_found(c->findings,
 					"Z5: zone %s misremembers if it has blocks of order %u, "
 					"type %u",
 					zone->name, o, t);
@@ -142,15 +144,16 @@ check_free_areas(struct check *c, struct gw_zone *zone)
 			highatomic += t == GW_MT_HIGHATOMIC ? frames : 0;
 		}
 		if (blocks != zone->free_area[o].nr_free)
-			found(c, "Z2: zone %s counts %llu free blocks of order %u and has %llu",
+			gw_found(c->findings,
+				"Z2: zone %s counts %llu free blocks of order %u and has %llu",
 				zone->name, (unsigned long long)zone->free_area[o].nr_free, o,
 				(unsigned long long)blocks);
 	}
 	if (free != gw_u64_load_relaxed(&zone->nr_free) ||
 		cma != gw_u64_load_relaxed(&zone->nr_free_cma) ||
 		highatomic != gw_u64_load_relaxed(&zone->nr_free_highatomic))
-		found(c, "Z2: zone %s counts %llu free frames and has %llu", zone->name,
-			(unsigned long long)gw_u64_load_relaxed(&zone->nr_free),
+		gw_found(c->findings, "Z2: zone %s counts %llu free frames and has %llu",
+			zone->name, (unsigned long long)gw_u64_load_relaxed(&zone->nr_free),
 			(unsigned long long)free);
 }
 
@@ -171,7 +174,8 @@ check_pcps(struct check *c, struct gw_zone *zone)
 			frames += walk_list(c, &pcp->lists[i], &claim);
 		}
 		if (frames != pcp->n_frames)
-			found(c, "Q1: zone %s CPU %u counts %u per-CPU frames and has %llu",
+			gw_found(c->findings,
+				"Q1: zone %s CPU %u counts %u per-CPU frames and has %llu",
 				zone->name, cpu, pcp->n_frames, (unsigned long long)frames);
 	}
 }
@@ -193,7 +197,8 @@ check_lrus(struct check *c, unsigned id)
 		uint64_t frames = walk_list(c, &node->lru[l], &claim);
 
 		if (frames != gw_u64_load_relaxed(&node->lru_frames[l]))
-			found(c, "U2: node %u LRU %u counts %llu frames and has %llu", id, l,
+			gw_found(c->findings, "U2: node %u LRU %u counts %llu frames and has %llu",
+				id, l,
 				(unsigned long long)gw_u64_load_relaxed(&node->lru_frames[l]),
 				(unsigned long long)frames);
 	}
@@ -206,7 +211,7 @@ check_batched(struct check *c, gw_pfn_t pfn)
 		GW_PG_LRU | GW_PG_LRU_HELD | GW_PG_LRU_BATCHED, 0, NULL, ANY_NODE};
 
 	if (pfn >= c->m->n_frames) {
-		found(c, "U4: frame %#x in an LRU batch is off the map", pfn);
+		gw_found(c->findings, "U4: frame %#x in an LRU batch is off the map", pfn);
 		return;
 	}
 	note_listed(c, pfn, claim.name);
@@ -220,7 +225,8 @@ check_batches(struct check *c)
 		const struct gw_lru_batch *batch = &c->m->lru_batches[cpu];
 
 		if (batch->n > c->m->config.lru_batch)
-			found(c, "U4: CPU %u has %u pages in its LRU batch", cpu, batch->n);
+			gw_found(c->findings, "U4: CPU %u has %u pages in its LRU batch", cpu,
+				batch->n);
 		for (unsigned i = 0; i < batch->n && i < c->m->config.lru_batch; i++)
 			check_batched(c, batch->pages[i]);
 	}
@@ -237,13 +243,14 @@ check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
 
 		if (gw_page_flags(page) != gw_flags_make(used ? GW_PAGE_TAIL : GW_PAGE_FREE, 0) ||
 			(used && gw_frame_index(page) != i))
-			found(c, "F3: frame %#x inside the block of %#x has flags %#x", pfn + i,
-				pfn, gw_page_flags(page));
+			gw_found(c->findings, "F3: frame %#x inside the block of %#x has flags %#x",
+				pfn + i, pfn, gw_page_flags(page));
 		if (gw_ptr_load_relaxed(&page->owner))
-			found(c, "F4: frame %#x inside the block of %#x has an owner", pfn + i,
-				pfn);
+			gw_found(c->findings, "F4: frame %#x inside the block of %#x has an owner",
+				pfn + i, pfn);
 		if (gw_ref_read(&page->refcount) != 0)
-			found(c, "I7: frame %#x inside the block of %#x has %u references", pfn + i,
+			gw_found(c->findings,
+				"I7: frame %#x inside the block of %#x has %u references", pfn + i,
 				pfn, gw_ref_read(&page->refcount));
 	}
 }
@@ -269,9 +276,9 @@ check_order(struct check *c, gw_pfn_t pfn, uint32_t flags)
 	bool compound = flags & GW_PG_COMPOUND;
 
 	if (order > c->m->config.max_order)
-		found(c, "F3: block of %#x has order %u", pfn, order);
+		gw_found(c->findings, "F3: block of %#x has order %u", pfn, order);
 	if (gw_flags_type(flags) == GW_PAGE_USED && compound != (order > 0))
-		found(c, "F3: page of %#x, order %u, is%s compound", pfn, order,
+		gw_found(c->findings, "F3: page of %#x, order %u, is%s compound", pfn, order,
 			compound ? "" : " not");
 }
 
@@ -287,35 +294,37 @@ check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *
 	uint32_t refs = gw_ref_read(&page->refcount);
 
 	if (type == GW_PAGE_FREE || type == GW_PAGE_TAIL || type > GW_PAGE_TAIL) {
-		found(c, "F1: frame %#x belongs to no block or page (flags %#x)", pfn, flags);
+		gw_found(c->findings, "F1: frame %#x belongs to no block or page (flags %#x)", pfn,
+			flags);
 		return 1;
 	}
 	if ((refs != 0) != (type == GW_PAGE_USED))
-		found(c, "F2: frame %#x of type %d has %u references", pfn, type, refs);
+		gw_found(
+			c->findings, "F2: frame %#x of type %d has %u references", pfn, type, refs);
 	if (type != GW_PAGE_USED && gw_ptr_load_relaxed(&page->owner))
-		found(c, "F4: frame %#x of type %d has an owner", pfn, type);
+		gw_found(c->findings, "F4: frame %#x of type %d has an owner", pfn, type);
 	if (type == GW_PAGE_RESERVED) {
 		if (flags)
-			found(c, "F1: reserved frame %#x has flags %#x", pfn, flags);
+			gw_found(c->findings, "F1: reserved frame %#x has flags %#x", pfn, flags);
 		return 1;
 	}
 	*managed += n;
 	check_order(c, pfn, flags);
 	if (pfn & (n - 1)) {
-		found(c, "Z1: block of %#x, order %u, is not aligned", pfn, order);
+		gw_found(c->findings, "Z1: block of %#x, order %u, is not aligned", pfn, order);
 		return 1;
 	}
 	if (n > zone->end - pfn) {
-		found(c, "Z4: block of %#x, order %u, leaves its zone", pfn, order);
+		gw_found(c->findings, "Z4: block of %#x, order %u, leaves its zone", pfn, order);
 		return 1;
 	}
 	if (flags & GW_PG_LRU_HELD)
 		c->isolated[zone->node][flags & GW_PG_FILE ? 1 : 0] += n;
 	if (expects_list(flags) != is_listed(c, pfn))
-		found(c, "F1: frame %#x with flags %#x is %son a list", pfn, flags,
+		gw_found(c->findings, "F1: frame %#x with flags %#x is %son a list", pfn, flags,
 			is_listed(c, pfn) ? "" : "not ");
 	if (type == GW_PAGE_USED && (flags & GW_PG_LOCKED))
-		found(c, "frame %#x is locked on an idle machine", pfn);
+		gw_found(c->findings, "frame %#x is locked on an idle machine", pfn);
 	check_inner(c, pfn, flags);
 	return n;
 }
@@ -328,7 +337,7 @@ check_frames(struct check *c, struct gw_zone *zone)
 	for (gw_pfn_t pfn = zone->start; pfn < zone->end;)
 		pfn += check_head(c, zone, pfn, &managed);
 	if (managed != zone->managed)
-		found(c, "E1: zone %s manages %llu frames and has %llu", zone->name,
+		gw_found(c->findings, "E1: zone %s manages %llu frames and has %llu", zone->name,
 			(unsigned long long)zone->managed, (unsigned long long)managed);
 }
 
@@ -339,7 +348,8 @@ check_isolated(struct check *c, unsigned id)
 		uint64_t n = gw_u64_load_relaxed(&c->m->nodes[id].isolated_frames[file]);
 
 		if (n != c->isolated[id][file])
-			found(c, "U3: node %u counts %llu isolated frames and has %llu", id,
+			gw_found(c->findings,
+				"U3: node %u counts %llu isolated frames and has %llu", id,
 				(unsigned long long)n, (unsigned long long)c->isolated[id][file]);
 	}
 }
@@ -360,20 +370,21 @@ check_pageblocks(struct check *c)
 			n[gw_pageblock_type(m, b << m->config.pageblock_order)]++;
 		counted = end;
 		if (memcmp(n, zone->pageblocks, sizeof(n)))
-			found(c, "P1: zone %s miscounts its pageblocks by type", zone->name);
+			gw_found(c->findings, "P1: zone %s miscounts its pageblocks by type",
+				zone->name);
 	}
 }
 
-unsigned
-gw_machine_check(struct gw_machine *m, void (*report)(void *ctx, const char *line), void *ctx)
+void
+gw_phys_check(struct gw_machine *m, struct gw_findings *findings)
 {
-	struct check c = {.m = m, .report = report, .ctx = ctx};
+	struct check c = {.m = m, .findings = findings};
 	size_t bytes = ((size_t)m->n_frames / 64 + 1) * sizeof(*c.listed);
 
 	c.listed = m->ops->alloc(m->ctx, bytes);
 	if (!c.listed) {
-		found(&c, "no memory for the check itself");
-		return c.findings;
+		gw_found(findings, "no memory for the check itself");
+		return;
 	}
 	for (unsigned z = 0; z < m->n_zones; z++) {
 		check_free_areas(&c, &m->zones[z]);
@@ -387,6 +398,6 @@ gw_machine_check(struct gw_machine *m, void (*report)(void *ctx, const char *lin
 	for (unsigned n = 0; n < m->n_nodes; n++)
 		check_isolated(&c, n);
 	check_pageblocks(&c);
+	gw_charge_check(m, findings);
 	m->ops->release(m->ctx, c.listed, bytes);
-	return c.findings;
 }

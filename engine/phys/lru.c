@@ -15,6 +15,8 @@
  *   U4  GW_PG_LRU_BATCHED is set exactly while the page stands in a batch
  *   U5  on its way from a batch to its list, off it and back, a page has one of BATCHED, LRU and
  *       LRU_HELD at any moment, so whoever reads none of them knows that nobody will link it
+ *   U6  a page with MLOCKED goes to the unevictable list, whatever list it was meant for; the mark
+ *       changes under the LRU lock only, or while the page is nobody else's
  */
 #include "engine/phys/buddy.h"
 
@@ -49,28 +51,44 @@ page_node(const struct gw_machine *m, gw_pfn_t pfn)
 	return &m->nodes[gw_page_zone(m, pfn)->node];
 }
 
+/* Written under lru_lock only: no need of an atomic addition. */
+static void
+count_listed(struct gw_node *node, enum gw_lru lru, int64_t frames)
+{
+	gw_atomic_u64 *count = &node->lru_frames[lru];
+
+	gw_u64_store_relaxed(count, gw_u64_load_relaxed(count) + (uint64_t)frames);
+}
+
 /* lru_lock held. */
 static void
 lru_link(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
 {
 	struct gw_page *page = gw_page(m, pfn);
-	uint32_t flags = gw_u32_or_relaxed(&page->flags, GW_PG_LRU);
-	enum gw_lru lru = flags_lru(flags);
+	bool mlocked = gw_page_flags(page) & GW_PG_MLOCKED; /* U6 */
+	uint32_t flags = gw_u32_or_relaxed(
+		&page->flags, mlocked ? GW_PG_LRU | GW_PG_UNEVICTABLE : GW_PG_LRU);
+	enum gw_lru lru = flags_lru(mlocked ? flags | GW_PG_UNEVICTABLE : flags);
 
 	gw_list_push_front(m, &node->lru[lru], pfn);
-	gw_u64_add_relaxed(&node->lru_frames[lru], (uint64_t)1 << gw_flags_order(flags));
+	count_listed(node, lru, (int64_t)1 << gw_flags_order(flags));
+}
+
+/* Off the list that `flags` name, its LRU mark as it is: lru_link() follows (U5). lru_lock held. */
+static void
+lru_take(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn, uint32_t flags)
+{
+	enum gw_lru lru = flags_lru(flags);
+
+	gw_list_remove(m, &node->lru[lru], pfn);
+	count_listed(node, lru, -((int64_t)1 << gw_flags_order(flags)));
 }
 
 /* lru_lock held. */
 static void
 lru_unlink(struct gw_machine *m, struct gw_node *node, gw_pfn_t pfn)
 {
-	struct gw_page *page = gw_page(m, pfn);
-	uint32_t flags = gw_u32_and_relaxed(&page->flags, ~GW_PG_LRU);
-	enum gw_lru lru = flags_lru(flags);
-
-	gw_list_remove(m, &node->lru[lru], pfn);
-	gw_u64_sub_relaxed(&node->lru_frames[lru], (uint64_t)1 << gw_flags_order(flags));
+	lru_take(m, node, pfn, gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_LRU));
 }
 
 static void
@@ -177,8 +195,8 @@ isolates(enum gw_isolate_mode mode, uint32_t flags)
 	       (mode == GW_ISOLATE_ACTIVE) == ((flags & GW_PG_ACTIVE) != 0);
 }
 
-int
-gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode)
+static int
+isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode, bool get)
 {
 	struct gw_node *node = page_node(m, pfn);
 	struct gw_page *page = gw_page(m, pfn);
@@ -189,13 +207,25 @@ gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode)
 	flags = gw_page_flags(page);
 	if (flags & GW_PG_LRU && !isolates(mode, flags)) {
 		err = -EINVAL;
-	} else if (flags & GW_PG_LRU && gw_ref_get_unless_zero(&page->refcount)) {
+	} else if (flags & GW_PG_LRU && (!get || gw_ref_get_unless_zero(&page->refcount))) {
 		count_isolated(node, gw_u32_or_relaxed(&page->flags, GW_PG_LRU_HELD), true);
 		lru_unlink(m, node, pfn);
 		err = 0;
 	}
 	gw_spin_unlock(&node->lru_lock);
 	return err;
+}
+
+int
+gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode)
+{
+	return isolate(m, pfn, mode, true);
+}
+
+int
+gw_lru_isolate_held(struct gw_machine *m, gw_pfn_t pfn)
+{
+	return isolate(m, pfn, GW_ISOLATE_BOTH, false);
 }
 
 void
@@ -213,11 +243,120 @@ gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner)
 	if (!(flags & GW_PG_LRU_HELD))
 		return;
 	count_isolated(page_node(m, from), flags, false);
-	gw_u32_or_relaxed(&gw_page(m, winner)->flags, flags & LRU_WHICH);
+	if (winner != from)
+		gw_u32_or_relaxed(&gw_page(m, winner)->flags, flags & LRU_WHICH);
 	gw_spin_lock(&node->lru_lock);
 	lru_link(m, node, winner);
 	gw_u32_and_relaxed(&gw_page(m, from)->flags, ~GW_PG_LRU_HELD);
 	gw_spin_unlock(&node->lru_lock);
+}
+
+void
+gw_lru_forget(struct gw_machine *m, gw_pfn_t pfn)
+{
+	uint32_t flags = gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_LRU_HELD);
+
+	if (flags & GW_PG_LRU_HELD)
+		count_isolated(page_node(m, pfn), flags, false);
+}
+
+static bool
+is_charged_to(const struct gw_machine *m, gw_pfn_t pfn, const struct gw_memcg *memcg)
+{
+	const struct gw_page_extra *extra = gw_page_extra(m, pfn);
+
+	return extra && gw_ptr_load_relaxed(&extra->memcg) == memcg;
+}
+
+unsigned
+gw_lru_isolate_tail(struct gw_machine *m, struct gw_node *node, enum gw_lru lru,
+	const struct gw_memcg *memcg, unsigned n, struct gw_page_list *list)
+{
+	gw_spin_lock(&node->lru_lock);
+	if (n > node->lru[lru].n)
+		n = (unsigned)node->lru[lru].n;
+	for (unsigned i = 0; i < n; i++) {
+		gw_pfn_t pfn = node->lru[lru].last;
+		struct gw_page *page = gw_page(m, pfn);
+
+		if ((memcg && !is_charged_to(m, pfn, memcg)) ||
+			!gw_ref_get_unless_zero(&page->refcount)) {
+			/* To the front, out of the way; who frees it must see that it is listed. */
+			lru_take(m, node, pfn, gw_page_flags(page));
+			lru_link(m, node, pfn);
+			continue;
+		}
+		count_isolated(node, gw_u32_or_relaxed(&page->flags, GW_PG_LRU_HELD), true);
+		lru_unlink(m, node, pfn);
+		gw_list_push_back(m, list, pfn);
+	}
+	gw_spin_unlock(&node->lru_lock);
+	return n;
+}
+
+/* Change what says where the page belongs: at once if it is on a list, else for when it comes to
+ * one. False: `unless` held, nothing changed. */
+static bool
+relist(struct gw_machine *m, gw_pfn_t pfn, uint32_t clear, uint32_t set,
+	bool (*unless)(uint32_t flags))
+{
+	struct gw_node *node = page_node(m, pfn);
+	struct gw_page *page = gw_page(m, pfn);
+	bool change, listed;
+
+	gw_spin_lock(&node->lru_lock);
+	change = !unless(gw_page_flags(page));
+	listed = gw_page_flags(page) & GW_PG_LRU;
+	if (change && listed)
+		lru_take(m, node, pfn, gw_page_flags(page));
+	if (change) {
+		gw_u32_and_relaxed(&page->flags, ~clear);
+		gw_u32_or_relaxed(&page->flags, set);
+	}
+	if (change && listed)
+		lru_link(m, node, pfn);
+	gw_spin_unlock(&node->lru_lock);
+	return change;
+}
+
+static bool
+is_mlocked(uint32_t flags)
+{
+	return flags & GW_PG_MLOCKED;
+}
+
+static bool
+is_not_mlocked(uint32_t flags)
+{
+	return !(flags & GW_PG_MLOCKED);
+}
+
+static bool
+is_active(uint32_t flags)
+{
+	return flags & (GW_PG_ACTIVE | GW_PG_UNEVICTABLE);
+}
+
+bool
+gw_lru_set_mlocked(struct gw_machine *m, gw_pfn_t pfn, bool mlocked)
+{
+	if (((gw_page_flags(gw_page(m, pfn)) & GW_PG_MLOCKED) != 0) == mlocked)
+		return false;
+	if (mlocked)
+		return relist(m, pfn, GW_PG_ACTIVE, GW_PG_MLOCKED | GW_PG_UNEVICTABLE, is_mlocked);
+	return relist(m, pfn, GW_PG_MLOCKED | GW_PG_UNEVICTABLE, 0, is_not_mlocked);
+}
+
+void
+gw_page_mark_accessed(struct gw_machine *m, gw_pfn_t pfn)
+{
+	struct gw_page *page = gw_page(m, pfn);
+
+	if (is_active(gw_page_flags(page)) ||
+		!(gw_u32_or_relaxed(&page->flags, GW_PG_REFERENCED) & GW_PG_REFERENCED))
+		return;
+	if (relist(m, pfn, GW_PG_REFERENCED, GW_PG_ACTIVE, is_active))
+		gw_count(m, GW_VM_PGACTIVATE, 1);
 }
 
 void

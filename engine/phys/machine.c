@@ -254,6 +254,7 @@ gw_machine_create(const struct gw_machine_config *config, const struct gw_machin
 	m->ops = ops;
 	m->ctx = ctx;
 	gw_u32_store_relaxed(&m->zero_page, GW_PFN_NONE);
+	gw_spin_init(&m->memcg_lock, GW_RANK_LEAF);
 	m->config = *config;
 	m->config.zones = NULL;
 	m->wait_era = GW_ERA_NONE;
@@ -265,7 +266,7 @@ gw_machine_create(const struct gw_machine_config *config, const struct gw_machin
 			m->n_nodes = config->zones[z].node + 1;
 	ret = init_tables(m, config);
 	if (ret) {
-		gw_machine_destroy(m);
+		gw_phys_destroy(m);
 		return ret;
 	}
 	*out = m;
@@ -273,11 +274,9 @@ gw_machine_create(const struct gw_machine_config *config, const struct gw_machin
 }
 
 void
-gw_machine_destroy(struct gw_machine *m)
+gw_phys_destroy(struct gw_machine *m)
 {
-	if (!m)
-		return;
-	gw_rcu_barrier(); /* deferred frees go through m->ops */
+	gw_page_extra_release(m);
 	gw_percpu_destroy(&m->events, m->ops->release, m->ctx);
 	gw_waitq_table_destroy(&m->page_waits, m->ops->release, m->ctx);
 	for (unsigned z = 0; m->zones && z < m->n_zones; z++)

@@ -55,6 +55,12 @@
 #define GW_PG_COMPOUND	  0x000200u /* head of a page of order > 0 */
 #define GW_PG_LRU_HELD	  0x000400u /* isolated from the LRU list that the bits above name */
 #define GW_PG_LRU_BATCHED 0x000800u /* in a CPU's LRU-add batch */
+#define GW_PG_UPTODATE	  0x001000u /* its bytes are its store's, or newer */
+#define GW_PG_SWAPCACHE	  0x002000u /* anonymous, in the swap cache under its slot */
+#define GW_PG_PRIVATE	  0x004000u /* has private data, which holds a reference */
+#define GW_PG_MLOCKED	  0x008000u /* belongs on the unevictable list */
+#define GW_PG_REFERENCED  0x010000u /* used since reclaim last looked */
+#define GW_PG_CHARGED	  0x020000u /* a memory control group pays for it (charge.h) */
 #define GW_PG_FLAGS_MASK  0xffffffu
 
 #define GW_PG_ORDER_SHIFT 24
@@ -72,7 +78,9 @@ enum gw_page_type {
 
 #define GW_OWNER_TAG	 ((uintptr_t)3)
 #define GW_OWNER_MAPPING ((uintptr_t)0) /* struct gw_mapping; NULL: nobody's */
-#define GW_OWNER_ANON	 ((uintptr_t)1) /* struct gw_anon_vma: anonymous until freed (A7) */
+/* struct gw_anon_vma: anonymous until freed (A7); without a pointer: read in from swap, and mapped
+ * nowhere yet */
+#define GW_OWNER_ANON	 ((uintptr_t)1)
 #define GW_OWNER_MOVABLE ((uintptr_t)2) /* const struct gw_movable_ops */
 
 struct gw_page {
@@ -83,6 +91,13 @@ struct gw_page {
 	gw_pfn_t next, prev;
 	gw_atomic_ptr owner;
 };
+/* What few pages have; a side table of one for each frame, made when the first page needs it. */
+struct gw_page_extra {
+	gw_atomic_ptr private; /* struct gw_private; page lock */
+	gw_atomic_ptr memcg;   /* struct gw_memcg that the page is charged to; NULL: none */
+	gw_atomic_u32 slot;    /* of a page with SWAPCACHE; page lock */
+};
+
 _Static_assert(sizeof(struct gw_page) == 32, "a frame costs 32 bytes");
 
 static inline enum gw_page_type
@@ -134,11 +149,14 @@ gw_owner_is_anon(const void *owner)
 	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_ANON;
 }
 
-/* True if page migration knows how to move pages of this owner word. */
+/*
+ * Does page migration know how to move the page in use: it has an owner (read in from swap and not
+ * mapped yet, the tag alone), or is an orphan with private data (A11). Unlocked a hint.
+ */
 static inline bool
-gw_owner_is_movable(const void *owner)
+gw_page_is_movable(const struct gw_page *page)
 {
-	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_MOVABLE || gw_owner_is_anon(owner);
+	return gw_ptr_load_relaxed(&page->owner) || gw_page_flags(page) & GW_PG_PRIVATE;
 }
 
 #endif

@@ -56,18 +56,32 @@ pcp_remove(struct gw_zone *zone, struct gw_pcp *pcp, unsigned i, bool oldest)
 	return pfn;
 }
 
+/* The lists that are not empty, a bit each. */
+static uint32_t
+lists_in_use(const struct gw_pcp *pcp)
+{
+	uint32_t lists = 0;
+
+	for (unsigned i = 0; i < GW_PCP_LISTS; i++)
+		lists |= (uint32_t)(pcp->lists[i].n > 0) << i;
+	return lists;
+}
+
 /* Give at least `frames` back to the buddy lists, round robin over the lists, oldest first. */
 static void
 drain(struct gw_zone *zone, struct gw_pcp *pcp, uint32_t frames)
 {
 	uint32_t left = pcp->n_frames > frames ? pcp->n_frames - frames : 0;
+	uint32_t lists = lists_in_use(pcp);
 
 	gw_spin_lock(&zone->lock);
-	for (unsigned i = 0; pcp->n_frames > left; i = (i + 1) % GW_PCP_LISTS) {
+	for (uint32_t round = lists; pcp->n_frames > left; round = round ? round : lists) {
+		unsigned i = (unsigned)__builtin_ctz(round);
 		gw_pfn_t pfn = pcp_remove(zone, pcp, i, true);
 
-		if (pfn == GW_PFN_NONE)
-			continue;
+		round &= round - 1;
+		if (pcp->lists[i].n == 0)
+			lists &= ~(UINT32_C(1) << i);
 		GW_PROBE3(
 			mm_page_pcpu_drain, pfn, list_order(zone->machine, i), i % GW_MT_PCPTYPES);
 		gw_buddy_free(zone, pfn, list_order(zone->machine, i));

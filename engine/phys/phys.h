@@ -103,10 +103,14 @@ struct gw_node {
 	gw_atomic_u64 lru_frames[GW_LRU_NR];
 	gw_atomic_u64
 		isolated_frames[2]; /* off the anon and file lists (D12); added and subtracted */
+	gw_atomic_u32 kswapd;	    /* flags: engine/store/kswapd.c */
 	/* Read-only after create: zones to try, in order. */
 	unsigned zonelist[GW_ZONES_MAX];
 	unsigned n_zonelist, n_local; /* all; the node's own, which come first */
 };
+
+struct gw_swap;
+struct gw_memcg;
 
 struct gw_machine {
 	/* Read-only after create. */
@@ -123,6 +127,10 @@ struct gw_machine {
 	struct gw_lru_batch *lru_batches; /* per CPU */
 	gw_waitq_table page_waits;
 	gw_percpu_u64 events;
+	gw_atomic_ptr extra;	 /* struct gw_page_extra, n_frames; NULL: nobody has needed it */
+	struct gw_swap *swap;	 /* NULL: no swap area; changes while the machine is idle */
+	gw_spinlock memcg_lock;	 /* rank LEAF */
+	struct gw_memcg *memcgs; /* all of them; guarded by memcg_lock */
 	gw_atomic_u32 mm_ids;	 /* address spaces made so far */
 	gw_atomic_u32 zero_page; /* set once, by the first address space; before, GW_PFN_NONE */
 };
@@ -134,6 +142,18 @@ gw_page(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	return &m->pages[pfn];
 }
+
+/* The frame's row of the side table, NULL as long as there is none. */
+static inline struct gw_page_extra *
+gw_page_extra(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	struct gw_page_extra *extra = gw_ptr_load_acquire(&m->extra);
+
+	return extra ? &extra[pfn] : NULL;
+}
+
+/* The side table is there from now on: 0 or -ENOMEM. Never sleeps. */
+GW_MUST_CHECK int gw_page_extra_make(struct gw_machine *m);
 
 /* The first frame of the page in use that pfn is part of; pfn itself otherwise (C10). */
 static inline gw_pfn_t
@@ -236,8 +256,8 @@ enum gw_wmark { GW_WMARK_MIN, GW_WMARK_LOW, GW_WMARK_HIGH };
 
 /*
  * A watermark in frames; low and high with the boost. On Linux min has it too until kswapd has
- * reclaimed; here nobody reclaims, and it would keep memory from requests for ever. Zone lock not
- * needed.
+ * reclaimed; here perhaps nobody runs gw_kswapd(), and it would keep memory from requests for ever.
+ * Zone lock not needed.
  */
 uint64_t gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which);
 /* Would `mark` frames still be free after taking 2^order, and a block of that order be there?
@@ -270,13 +290,45 @@ void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order, uint32_t 
  * -EINVAL if it is on one that `mode` leaves alone (D1). `isolated_frames` grows. Takes the LRU
  * lock. */
 int gw_lru_isolate(struct gw_machine *m, gw_pfn_t pfn, enum gw_isolate_mode mode);
+/* The same for who has a reference, and gets no other: 0, or -EBUSY if it is on no list. */
+int gw_lru_isolate_held(struct gw_machine *m, gw_pfn_t pfn);
 /* Undo: onto the list it came from. The isolation's reference stays the caller's to drop. */
 void gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn);
 /* `winner` takes the LRU place that `from`, isolated, had; from's isolation ends (A2). References
  * are not touched. Takes the LRU lock. Both do nothing for a page that was on no list. */
 void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner);
 
+/* ---- reclaim's view ---- */
+
+/*
+ * Isolate up to n pages from the old end of a node's list, under one hold of the LRU lock, and
+ * append them to `list`, each with one reference more; of one group's only if memcg is not NULL.
+ * Pages that cannot be had go to the list's young end. Returns how many were looked at.
+ */
+unsigned gw_lru_isolate_tail(struct gw_machine *m, struct gw_node *node, enum gw_lru lru,
+	const struct gw_memcg *memcg, unsigned n, struct gw_page_list *list);
+/* The isolation of a page ends, and it comes back to no list: it is being freed. */
+void gw_lru_forget(struct gw_machine *m, gw_pfn_t pfn);
+/* Set or clear MLOCKED: the page goes to the unevictable list or to an ordinary one, now or when it
+ * comes to a list again. False: it was so already. The caller holds a reference. */
+bool gw_lru_set_mlocked(struct gw_machine *m, gw_pfn_t pfn, bool mlocked);
+/* A page was used otherwise than by a translation (file reads): the second time, it goes to the
+ * active list. The caller holds a reference. */
+void gw_page_mark_accessed(struct gw_machine *m, gw_pfn_t pfn);
+
 /* ---- counting and complaining ---- */
+
+/* What a check has found, and where it tells. */
+struct gw_findings {
+	void (*report)(void *ctx, const char *line); /* may be NULL */
+	void *ctx;
+	unsigned n;
+};
+void GW_PRINTF(2, 3) gw_found(struct gw_findings *findings, const char *format, ...);
+
+/* The frames' part of gw_machine_check() and gw_machine_destroy() (engine/store/machine.c). */
+void gw_phys_check(struct gw_machine *m, struct gw_findings *findings);
+void gw_phys_destroy(struct gw_machine *m);
 
 static inline void
 gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)

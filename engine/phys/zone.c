@@ -80,11 +80,9 @@ head_seen(const struct gw_machine *m, gw_pfn_t pfn)
 static enum gw_frame_state
 used_state(const struct gw_page *page, uint32_t flags)
 {
-	void *owner = gw_ptr_load_relaxed(&page->owner);
-
 	if (flags & GW_PG_ISOLATED)
 		return GW_STATE_ISOLATED;
-	return owner && gw_owner_is_movable(owner) ? GW_STATE_MOVABLE : GW_STATE_USED;
+	return gw_page_is_movable(page) ? GW_STATE_MOVABLE : GW_STATE_USED;
 }
 
 int

@@ -28,8 +28,9 @@
  */
 enum gw_lock_rank {
 	GW_RANK_MMAP, /* address space layout */
+	GW_RANK_SIZE, /* a file's size changes */
 	GW_RANK_PAGE, /* page lock bit; two: lowest frame number first, the second by trylock */
-	GW_RANK_RMAP, /* mapping and anon_vma locks */
+	GW_RANK_RMAP, /* mapping and anon_vma locks; two: a mapping's first, of one VMA */
 	GW_RANK_PAGETABLE, /* page-table locks */
 	GW_RANK_TREE,	   /* cache trees */
 	GW_RANK_LRU_BATCH, /* per-CPU LRU-add batch, over the LRU lock while it drains */
@@ -90,6 +91,10 @@ enum gw_lock_rank {
  *        not taken.
  *        Only an attached task can wait. Whoever unlocks holds a reference to what the word
  *        is part of. waiters_bit may stay set after a DROP waiter left: harmless.
+ *   Other bits of the word may be flags that are waited for with the same waiters_bit:
+ *   void gw_flag_clear(table *, word, flag, waiters_bit)                       release, wakes
+ *   void gw_flag_wait(table *, word, flag, waiters_bit)   returns once the flag was seen clear;
+ *                           locks of rank PAGE and below may be held
  *
  * Reference counts saturate: beyond GW_REF_MAX they stay at GW_REF_SATURATED, a leak rather
  * than a use after free; with GW_CHECKS the step beyond is a BUG. All operations but set

@@ -4,18 +4,21 @@
  *
  * Idea. A fault looks at one entry and does one thing about it; whatever it had to wait for, it
  * ends with "try again" and the next fault begins from scratch (R10):
+ *   none, of a file      its page, or a copy (file_fault.c)
  *   none, read           the machine's zero page, read-only
  *   none, write          a new zeroed page
  *   zero page, write     the same
- *   read-only, write     the page itself if it is nobody else's, else a copy (copy-on-write)
+ *   read-only, write     the page itself if it is nobody else's or a file's that is mapped shared,
+ *                        else a copy (copy-on-write)
+ *   swap entry           the page from the swap cache (swap_fault.c)
  *   migration entry      wait until the page is unlocked
  *   anything else        another task was faster: nothing to do
  *
  * Invariants
  *   P1  what was seen before the leaf lock was let go is compared again before anything is changed
- *   P2  a page is written in place only if its one map is this entry, its one reference is this
- *       entry's, and it is not locked: a locked page may be under migration, with entries that
- *       its map count does not know
+ *   P2  a private page is written in place only if its one map is this entry, its one reference is
+ *       this entry's (no file's page, and no entry names a slot of it), and it is not locked: a
+ *       locked page may be under migration, with entries that its map count does not know
  *   P3  of a page being copied the entry or the copier holds a reference until the copy is
  *       installed, so nobody else finds itself the only user (P2) and writes to it
  *   P4  from an entry to its copy: cleared, flushed, installed, under one leaf lock, so no CPU
@@ -24,16 +27,8 @@
  * Locks: mmap_lock for reading, for writing when a stack grows. Pages are allocated with no other
  * lock held.
  */
+#include "engine/store/store.h"
 #include "engine/virt/virt_internal.h"
-
-struct fault {
-	struct gw_mm *mm;
-	struct gw_vma *vma;
-	gw_vaddr_t addr; /* of the page */
-	enum gw_access access;
-};
-
-#define WRITTEN ((uint64_t)(GW_PTE_WRITE | GW_PTE_DIRTY | GW_PTE_YOUNG | GW_PTE_SOFT_DIRTY))
 
 static bool
 is_page(gw_pte_t pte)
@@ -50,47 +45,75 @@ is_exclusive(struct gw_machine *m, gw_pfn_t pfn)
 
 	if (gw_u32_load_relaxed(&page->mapcount) != 1 || !gw_page_trylock(m, pfn))
 		return false;
+	if (gw_page_flags(page) & GW_PG_SWAPCACHE)
+		(void)gw_swap_cache_try_delete(m, pfn); /* its reference is one too many */
 	if (!(gw_page_flags(page) & GW_PG_LRU))
 		gw_lru_add_drain(m); /* a batch of this CPU may hold the other reference */
 	exclusive = gw_u32_load_relaxed(&page->mapcount) == 1 && gw_ref_read(&page->refcount) == 1;
-	gw_page_unlock(m, pfn);
+	gw_swap_page_unlock(m, pfn);
 	return exclusive;
 }
 
-/* P4. Leaf lock held; `old` is what the entry says, `new` nobody else's yet. */
+gw_pfn_t
+gw_fault_page(const struct gw_fault_at *f, gw_gfp_t gfp)
+{
+	struct gw_machine *m = f->mm->machine;
+	gw_pfn_t page = GW_PFN_NONE;
+
+	if (!gw_anon_vma_prepare(f->vma))
+		page = gw_frame_alloc(m, gfp);
+	if (page != GW_PFN_NONE && gw_memcg_charge(f->mm->memcg, page)) {
+		gw_put_page(m, page);
+		page = GW_PFN_NONE;
+	}
+	return page;
+}
+
+/* An entry of a page begins. Leaf lock held. */
 static void
-install(struct fault *f, gw_atomic_u64 *word, gw_pte_t old, gw_pfn_t new)
+publish(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pfn_t page, uint64_t flags)
+{
+	gw_u64_store_release(word, gw_pte_present(page, flags));
+	gw_u64_add_relaxed(&f->mm->pages, 1);
+	if (f->vma->flags & GW_VM_LOCKED)
+		gw_mlock_page(f->mm->machine, page);
+}
+
+/* P4 */
+void
+gw_fault_install(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pte_t old, gw_pfn_t page)
 {
 	struct gw_machine *m = f->mm->machine;
 
-	gw_rmap_new_anon(m, new, f->vma, f->addr);
+	gw_rmap_new_anon(m, page, f->vma, f->addr);
 	if (old) {
 		(void)gw_u64_xchg_acq_rel(word, 0);
 		gw_flush_range(f->mm, f->addr, f->addr + GW_PAGE_SIZE);
 	}
-	gw_u64_store_release(word, gw_pte_present(new, WRITTEN));
-	gw_lru_add(m, new, GW_LRU_ACTIVE_ANON);
-	if (!is_page(old)) {
-		gw_u64_add_relaxed(&f->mm->pages, 1);
-		return;
-	}
-	gw_rmap_remove(m, gw_pte_pfn(old));
-	gw_put_page(m, gw_pte_pfn(old)); /* the entry's reference; the copier has one more */
+	if (is_page(old))
+		gw_u64_sub_relaxed(&f->mm->pages, 1);
+	gw_lru_add(m, page, GW_LRU_ACTIVE_ANON);
+	publish(f, word, page, GW_PTE_WRITTEN);
+}
+
+void
+gw_fault_map(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pfn_t page, uint64_t flags)
+{
+	gw_get_page(f->mm->machine, page);
+	gw_rmap_dup(f->mm->machine, page);
+	publish(f, word, page, flags);
 }
 
 /* A page of our own in the place of `old`, whose bytes it gets. */
 static int
-replace(struct fault *f, gw_pte_t old)
+replace(const struct gw_fault_at *f, gw_pte_t old)
 {
 	struct gw_machine *m = f->mm->machine;
-	gw_gfp_t gfp = GW_GFP_USER_MOVABLE | (is_page(old) ? 0 : GW_GFP_ZERO);
+	gw_pfn_t new = gw_fault_page(f, GW_GFP_USER_MOVABLE | (is_page(old) ? 0 : GW_GFP_ZERO));
 	gw_atomic_u64 *word;
 	gw_spinlock *lock;
-	gw_pfn_t new;
+	bool same;
 
-	if (gw_anon_vma_prepare(f->vma))
-		return -ENOMEM;
-	new = gw_frame_alloc(m, gfp);
 	if (new == GW_PFN_NONE)
 		return -ENOMEM;
 	if (is_page(old)) {
@@ -99,19 +122,20 @@ replace(struct fault *f, gw_pte_t old)
 		m->ops->copy_frames(m->ctx, &copy, 1);
 	}
 	word = gw_pte_lock(f->mm, f->addr, &lock); /* the table stands: mmap_lock */
-	if ((gw_u64_load_relaxed(word) ^ old) & ~(uint64_t)GW_PTE_YOUNG) {
-		gw_spin_unlock(lock); /* P1: not what it was */
-		gw_put_page(m, new);
-		return 0;
-	}
-	install(f, word, old, new);
+	same = ((gw_u64_load_relaxed(word) ^ old) & ~(uint64_t)GW_PTE_YOUNG) == 0; /* P1 */
+	if (same)
+		gw_fault_install(f, word, old, new);
 	gw_spin_unlock(lock);
+	if (!same)
+		gw_put_page(m, new);
+	else if (is_page(old))
+		gw_zap_page(f->vma, old); /* the copier has one more reference */
 	return 0;
 }
 
 /* Leaf lock held, given up. */
 static int
-write_fault(struct fault *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
+write_fault(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
 {
 	struct gw_machine *m = f->mm->machine;
 	gw_pfn_t page = gw_pte_pfn(pte);
@@ -121,8 +145,8 @@ write_fault(struct fault *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pt
 		gw_spin_unlock(lock);
 		return replace(f, pte);
 	}
-	if (is_exclusive(m, page)) {
-		gw_u64_or_relaxed(word, WRITTEN);
+	if (f->vma->flags & GW_VM_SHARED || is_exclusive(m, page)) {
+		gw_u64_or_relaxed(word, GW_PTE_WRITTEN);
 		gw_spin_unlock(lock);
 		return 0;
 	}
@@ -133,29 +157,42 @@ write_fault(struct fault *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pt
 	return err;
 }
 
-/* One look at the entry. mmap_lock held for reading, given up. */
+/* What an entry that a CPU cannot use is due. Leaf lock held, given up. */
 static int
-handle(struct fault *f)
+resolve(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
 {
 	struct gw_machine *m = f->mm->machine;
+
+	if (gw_pte_kind(pte) == GW_PTE_IS_SWAP) {
+		gw_spin_unlock(lock);
+		return gw_swap_fault(f, pte);
+	}
+	if (!pte && f->vma->mapping) {
+		gw_spin_unlock(lock);
+		return gw_file_fault(f);
+	}
+	if (f->access == GW_ACCESS_WRITE && !(pte & GW_PTE_WRITE))
+		return write_fault(f, word, lock, pte);
+	if (!pte)
+		gw_u64_store_release(word, gw_pte_present(gw_u32_load_relaxed(&m->zero_page),
+						   GW_PTE_ZERO | GW_PTE_YOUNG));
+	gw_spin_unlock(lock);
+	return 0;
+}
+
+/* One look at the entry. mmap_lock held for reading, given up. */
+static int
+handle(const struct gw_fault_at *f)
+{
 	gw_spinlock *lock;
 	gw_atomic_u64 *word = gw_pte_alloc_lock(f->mm, f->addr, &lock);
 	gw_pte_t pte = word ? gw_u64_load_relaxed(word) : 0;
-	int err = 0;
+	int err = -ENOMEM;
 
 	if (word && gw_pte_is_migration(pte))
 		return gw_migration_entry_wait(f->mm, word, lock);
-	if (!word) {
-		err = -ENOMEM;
-	} else if (f->access == GW_ACCESS_WRITE && !(pte & GW_PTE_WRITE)) {
-		err = write_fault(f, word, lock, pte);
-	} else {
-		if (!pte)
-			gw_u64_store_release(
-				word, gw_pte_present(gw_u32_load_relaxed(&m->zero_page),
-					      GW_PTE_ZERO | GW_PTE_YOUNG));
-		gw_spin_unlock(lock);
-	}
+	if (word)
+		err = resolve(f, word, lock, pte);
 	gw_rw_read_unlock(&f->mm->mmap_lock);
 	return err;
 }
@@ -203,12 +240,13 @@ grow_stack(struct gw_mm *mm, gw_vaddr_t addr)
 int
 gw_fault(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access access)
 {
-	struct fault f = {
+	struct gw_fault_at f = {
 		.mm = mm,
 		.addr = addr & ~(gw_vaddr_t)(GW_PAGE_SIZE - 1),
 		.access = access,
 	};
 
+	gw_count(mm->machine, GW_VM_PGFAULT, 1);
 	if (addr >= GW_VADDR_END)
 		return -EFAULT;
 	gw_rw_read_lock(&mm->mmap_lock);

@@ -12,6 +12,7 @@
  *       entries included, which become read entries
  *   W2  the parent's CPUs are flushed before the parent's lock is let go, also if fork fails
  */
+#include "engine/store/store.h"
 #include "engine/virt/virt_internal.h"
 
 /* Both leaf locks held. Returns what the child gets; 0: it faults by itself. */
@@ -23,6 +24,10 @@ share_entry(struct gw_machine *m, gw_atomic_u64 *word)
 	if (gw_pte_is_migration(pte)) {
 		pte = gw_pte_migration(gw_pte_pfn(pte), false, pte);
 		gw_u64_store_release(word, pte);
+		return pte;
+	}
+	if (gw_pte_kind(pte) == GW_PTE_IS_SWAP) {
+		gw_swap_dup(m, gw_pte_slot(pte));
 		return pte;
 	}
 	if (!(pte & GW_PTE_PRESENT) || pte & GW_PTE_ZERO)
@@ -48,7 +53,7 @@ copy_table(struct gw_mm *child, struct gw_mm *parent, gw_vaddr_t start, gw_vaddr
 		gw_pte_t pte = share_entry(parent->machine, from++);
 
 		gw_u64_store_release(to++, pte);
-		n_pages += pte != 0;
+		n_pages += pte && gw_pte_kind(pte) != GW_PTE_IS_SWAP;
 	}
 	gw_leaf_unlock_two(from_lock, to_lock);
 	gw_u64_add_relaxed(&child->pages, n_pages);
@@ -85,8 +90,11 @@ copy_vma(struct gw_mm *child, const struct gw_vma *vma)
 		m->ops->release(m->ctx, copy, sizeof(*copy));
 		return -ENOMEM;
 	}
+	copy->mapping = vma->mapping;
+	gw_file_link(copy);
 	gw_vma_insert(copy);
-	/* Without an anon_vma there is nothing but the zero page. */
+	/* Without an anon_vma there is nothing but the zero page, and what a file can give again.
+	 */
 	return gw_ptr_load_acquire(&vma->anon_vma) ? copy_entries(child, vma) : 0;
 }
 
@@ -99,9 +107,12 @@ gw_mm_fork(struct gw_mm *parent, struct gw_mm **out)
 
 	if (err)
 		return err;
+	gw_mm_set_memcg(child, parent->memcg);
 	/* The child's own lock is not needed: nobody else knows it, and rmap asks for leaf locks.
 	 */
 	gw_rw_write_lock(&parent->mmap_lock);
+	child->brk_start = parent->brk_start;
+	child->brk = parent->brk;
 	for (vma = gw_vma_find(parent, 0); vma && !err; vma = gw_vma_next(vma, GW_VADDR_END))
 		err = copy_vma(child, vma);
 	gw_flush_range(parent, 0, GW_VADDR_END); /* W2 */

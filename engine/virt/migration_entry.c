@@ -25,14 +25,8 @@ struct restore {
 	struct gw_machine *m;
 	gw_pfn_t winner;
 	unsigned n;
+	bool mlocked; /* a locked VMA is among those that map it again */
 };
-
-static bool
-maps_page(gw_pte_t pte, gw_pfn_t page)
-{
-	return gw_pte_kind(pte) == GW_PTE_IS_PRESENT && !(pte & GW_PTE_ZERO) &&
-	       gw_pte_pfn(pte) == page;
-}
 
 /* Leaf lock held. The entry's map count and reference go, of which the caller's is not the last. */
 static void
@@ -42,7 +36,8 @@ unmap_entry(struct gw_machine *m, gw_pfn_t page, gw_atomic_u64 *entry)
 
 	while (!gw_u64_cas_acq_rel(
 		entry, &pte, gw_pte_migration(page, pte & GW_PTE_WRITE, pte & GW_PTE_FLAGS)))
-		; /* a CPU has set young or dirty */
+		;		    /* a CPU has set young or dirty */
+	gw_rmap_keep_dirty(m, pte); /* the entry may be zapped while it migrates */
 	gw_rmap_remove(m, page);
 	gw_put_page(m, page);
 }
@@ -56,7 +51,7 @@ unmap_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 
 	if (!entry)
 		return true;
-	if (maps_page(gw_u64_load_relaxed(entry), walk->page)) {
+	if (gw_pte_maps(gw_u64_load_relaxed(entry), walk->page)) {
 		unmap->refused = vma->flags & GW_VM_TEMP_STACK;
 		if (!unmap->refused) {
 			unmap_entry(unmap->m, walk->page, entry);
@@ -72,9 +67,10 @@ int
 gw_unmap_for_migration(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma)
 {
 	struct unmap unmap = {.m = m};
-	struct gw_rmap_walk walk = {.visit = unmap_visit, .page = page, .ctx = &unmap};
+	struct gw_rmap_walk walk = {
+		.visit = unmap_visit, .page = page, .anon_vma = anon_vma, .ctx = &unmap};
 
-	gw_rmap_walk(m, anon_vma, gw_frame_index(gw_page(m, page)), &walk);
+	gw_rmap_walk(m, &walk);
 	if (!unmap.refused && !gw_page_mapped(m, page))
 		return unmap.n;
 	gw_remove_migration_entries(m, page, page, anon_vma);
@@ -107,6 +103,7 @@ restore_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 		/* release: whoever reads through the entry sees the bytes that were copied */
 		gw_u64_store_release(entry, arrived(pte, restore->winner));
 		restore->n++;
+		restore->mlocked |= (vma->flags & GW_VM_LOCKED) != 0;
 	}
 	gw_spin_unlock(lock);
 	return true;
@@ -117,9 +114,14 @@ gw_remove_migration_entries(
 	struct gw_machine *m, gw_pfn_t old, gw_pfn_t winner, struct gw_anon_vma *anon_vma)
 {
 	struct restore restore = {.m = m, .winner = winner};
-	struct gw_rmap_walk walk = {.visit = restore_visit, .page = old, .ctx = &restore};
+	struct gw_rmap_walk walk = {
+		.visit = restore_visit, .page = old, .anon_vma = anon_vma, .ctx = &restore};
 
-	gw_rmap_walk(m, anon_vma, gw_frame_index(gw_page(m, old)), &walk);
+	gw_rmap_walk(m, &walk);
+	/* Its last locked range may have gone meanwhile, and found no page to unlock. */
+	if (!restore.mlocked && gw_page_flags(gw_page(m, winner)) & GW_PG_MLOCKED &&
+		gw_u32_load_relaxed(&gw_page(m, winner)->mapcount) == restore.n)
+		gw_munlock_page(m, winner);
 	return restore.n;
 }
 

@@ -6,6 +6,7 @@
  * zero page, which all address spaces map where memory was read and never written.
  */
 #include "engine/virt/virt_internal.h"
+#include "godwit/memcg.h"
 
 _Static_assert(GW_PROT_READ == GW_VM_READ && GW_PROT_WRITE == GW_VM_WRITE, "protections are flags");
 
@@ -51,7 +52,8 @@ gw_mm_create(struct gw_machine *m, struct gw_mm **out)
 	mm->root = gw_table_alloc(m);
 	if (mm->root == GW_PFN_NONE)
 		goto fail;
-	if (!m->ops->frame_address(m->ctx, mm->root))
+	mm->frames = m->ops->frame_address(m->ctx, 0);
+	if (!mm->frames)
 		goto fail_root; /* frames without bytes hold no tables */
 	init(mm, m);
 	*out = mm;
@@ -81,6 +83,7 @@ gw_mm_put(struct gw_mm *mm)
 	gw_unmap_range(mm, 0, GW_VADDR_END);
 	gw_rw_write_unlock(&mm->mmap_lock);
 	gw_put_page(m, mm->root); /* no CPU runs in it: nobody walks */
+	gw_mm_set_memcg(mm, NULL);
 	m->ops->release(m->ctx, mm, sizeof(*mm));
 }
 
@@ -111,21 +114,45 @@ place(struct gw_vma *vma, gw_vaddr_t addr, uint64_t len, bool fixed)
 	return 0;
 }
 
+static int
+check_new(gw_vaddr_t addr, uint64_t len, unsigned prot, bool fixed)
+{
+	gw_vaddr_t end;
+
+	if (len == 0 || len > GW_VADDR_END || prot & ~(unsigned)GW_VM_ACCESS)
+		return -EINVAL;
+	return fixed ? gw_check_range(addr, len, &end) : 0;
+}
+
+/* Give a new VMA a place and make it known; without one it is freed. */
+static int
+map_vma(struct gw_vma *vma, gw_vaddr_t addr, uint64_t len, bool fixed, gw_vaddr_t *out)
+{
+	struct gw_mm *mm = vma->mm;
+	int err;
+
+	gw_rw_write_lock(&mm->mmap_lock);
+	err = place(vma, addr, len, fixed);
+	if (!err) {
+		gw_file_link(vma);
+		*out = gw_vma_start(vma);
+	}
+	gw_rw_write_unlock(&mm->mmap_lock);
+	if (err)
+		mm->machine->ops->release(mm->machine->ctx, vma, sizeof(*vma));
+	return err;
+}
+
 int
 gw_mmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot, unsigned flags,
 	gw_vaddr_t *out)
 {
-	struct gw_machine *m = mm->machine;
 	bool stack = flags & GW_MAP_GROWSDOWN;
 	uint64_t pgoff = stack ? GW_STACK_INDEX : 0;
 	struct gw_vma *vma;
-	gw_vaddr_t end;
-	int err;
 
-	if (len == 0 || len > GW_VADDR_END || prot & ~(unsigned)GW_VM_ACCESS ||
+	if (check_new(addr, len, prot, flags & GW_MAP_FIXED) ||
 		flags & ~(unsigned)(GW_MAP_FIXED | GW_MAP_GROWSDOWN))
-		return -EINVAL;
-	if (flags & GW_MAP_FIXED && gw_check_range(addr, len, &end))
 		return -EINVAL;
 	len = gw_page_round(len);
 	if (len >> GW_PAGE_SHIFT > GW_INDEX_LIMIT - pgoff)
@@ -133,14 +160,26 @@ gw_mmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot, unsigned
 	vma = gw_vma_new(mm, 0, 0, pgoff, prot | (stack ? GW_VM_GROWSDOWN : 0));
 	if (!vma)
 		return -ENOMEM;
-	gw_rw_write_lock(&mm->mmap_lock);
-	err = place(vma, addr, len, flags & GW_MAP_FIXED);
-	if (!err)
-		*out = gw_vma_start(vma);
-	gw_rw_write_unlock(&mm->mmap_lock);
-	if (err)
-		m->ops->release(m->ctx, vma, sizeof(*vma));
-	return err;
+	return map_vma(vma, addr, len, flags & GW_MAP_FIXED, out);
+}
+
+int
+gw_mmap_file(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot, unsigned flags,
+	struct gw_mapping *mapping, uint64_t pgoff, gw_vaddr_t *out)
+{
+	struct gw_vma *vma;
+
+	if (check_new(addr, len, prot, flags & GW_MAP_FIXED) ||
+		flags & ~(unsigned)(GW_MAP_FIXED | GW_MAP_SHARED))
+		return -EINVAL;
+	len = gw_page_round(len);
+	if (pgoff > GW_INDEX_LIMIT || len >> GW_PAGE_SHIFT > GW_INDEX_LIMIT - pgoff)
+		return -EINVAL;
+	vma = gw_vma_new(mm, 0, 0, pgoff, prot | (flags & GW_MAP_SHARED ? GW_VM_SHARED : 0));
+	if (!vma)
+		return -ENOMEM;
+	vma->mapping = mapping;
+	return map_vma(vma, addr, len, flags & GW_MAP_FIXED, out);
 }
 
 int

@@ -8,7 +8,7 @@
  *   present           bit 0; frame number in bits 12..43
  *   migration read    not present, kind 1; the old page's frame number in its place
  *   migration write   not present, kind 2; the same
- *   (kind 3 is for swap)
+ *   swap              not present, kind 3; a slot in the frame number's place
  *   none              0
  *
  * Flag bits keep their places in present and migration entries, so that young, dirty, soft-dirty
@@ -33,7 +33,13 @@ typedef uint64_t gw_pte_t;
 #define GW_PTE_KIND_SHIFT 8 /* two bits, of entries that are not present */
 #define GW_PTE_PFN_SHIFT  12
 
-enum gw_pte_kind { GW_PTE_NONE, GW_PTE_IS_PRESENT, GW_PTE_MIGRATION_READ, GW_PTE_MIGRATION_WRITE };
+enum gw_pte_kind {
+	GW_PTE_NONE,
+	GW_PTE_IS_PRESENT,
+	GW_PTE_MIGRATION_READ,
+	GW_PTE_MIGRATION_WRITE,
+	GW_PTE_IS_SWAP
+};
 
 #define GW_PTES_PER_TABLE 512
 
@@ -47,6 +53,8 @@ gw_pte_kind(gw_pte_t pte)
 		return GW_PTE_MIGRATION_READ;
 	case 2:
 		return GW_PTE_MIGRATION_WRITE;
+	case 3:
+		return GW_PTE_IS_SWAP;
 	default:
 		return GW_PTE_NONE;
 	}
@@ -66,6 +74,13 @@ gw_pte_pfn(gw_pte_t pte)
 	return (gw_pfn_t)(pte >> GW_PTE_PFN_SHIFT);
 }
 
+/* True if the entry is one of the page's, counted in its map count. */
+static inline bool
+gw_pte_maps(gw_pte_t pte, gw_pfn_t page)
+{
+	return pte & GW_PTE_PRESENT && !(pte & GW_PTE_ZERO) && gw_pte_pfn(pte) == page;
+}
+
 static inline gw_pte_t
 gw_pte_present(gw_pfn_t pfn, uint64_t flags)
 {
@@ -78,6 +93,20 @@ gw_pte_migration(gw_pfn_t pfn, bool write, uint64_t flags)
 	return (gw_pte_t)pfn << GW_PTE_PFN_SHIFT |
 	       (flags & (GW_PTE_YOUNG | GW_PTE_DIRTY | GW_PTE_SOFT_DIRTY | GW_PTE_NO_ACCESS)) |
 	       (uint64_t)(write ? 2 : 1) << GW_PTE_KIND_SHIFT;
+}
+
+/* Soft-dirty and no-access survive; the rest comes with the page. */
+static inline gw_pte_t
+gw_pte_swap(uint32_t slot, uint64_t flags)
+{
+	return (gw_pte_t)slot << GW_PTE_PFN_SHIFT |
+	       (flags & (GW_PTE_SOFT_DIRTY | GW_PTE_NO_ACCESS)) | (uint64_t)3 << GW_PTE_KIND_SHIFT;
+}
+
+static inline uint32_t
+gw_pte_slot(gw_pte_t pte)
+{
+	return (uint32_t)(pte >> GW_PTE_PFN_SHIFT);
 }
 
 #endif

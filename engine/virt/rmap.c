@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rmap.c - anon_vmas, their links to VMAs, and the walk from a page to its entries.
+ * rmap.c - anon_vmas, their links to VMAs, file mappings' VMAs, and the walk from a page to its
+ * entries.
  *
  * Invariants, besides K1 and K2 (rmap.h)
  *   K3  all anon_vmas that a VMA is linked to have one root; a VMA has links exactly if it has
@@ -8,8 +9,10 @@
  *   K4  an anon_vma has a reference for each of its links, each child (of which it is the root) and
  *       each migration under way (R2, D2); the last to go frees it, after a grace period
  *   K5  an entry is copied only to a VMA whose link stands behind the source's, so a walk that has
- *       passed the source meets the copy later (R8, R9); the interval trees keep that order
+ *       passed the source meets the copy later (R8, R9); the interval trees keep that order, and
+ *       so does a file's tree of VMAs
  */
+#include "engine/store/store.h"
 #include "engine/virt/rmap.h"
 
 static void
@@ -77,15 +80,19 @@ release_link(struct gw_machine *m, struct gw_anon_link *link)
 	m->ops->release(m->ctx, link, sizeof(*link));
 }
 
-/* Root lock held for writing: the tree gets the link where the VMA is now. */
+/* The tree gets the node where the VMA is now. The tree's lock held for writing. */
+static void
+insert_node(struct gw_itree *tree, struct gw_inode *node, const struct gw_vma *vma)
+{
+	node->start = vma->pgoff;
+	node->end = gw_vma_index(vma, gw_vma_end(vma));
+	gw_itree_insert(tree, node);
+}
+
 static void
 insert_link(struct gw_anon_link *link)
 {
-	const struct gw_vma *vma = link->vma;
-
-	link->node.start = vma->pgoff;
-	link->node.end = gw_vma_index(vma, gw_vma_end(vma));
-	gw_itree_insert(&link->anon_vma->links, &link->node);
+	insert_node(&link->anon_vma->links, &link->node, link->vma);
 }
 
 /* Root lock held for writing. */
@@ -204,10 +211,40 @@ gw_anon_vma_unlink(struct gw_vma *vma)
 }
 
 void
+gw_file_link(struct gw_vma *vma)
+{
+	struct gw_mapping *mapping = vma->mapping;
+
+	if (!mapping)
+		return;
+	gw_mapping_get(mapping);
+	gw_rw_write_lock(&mapping->rmap_lock);
+	insert_node(&mapping->vmas, &vma->file_node, vma);
+	gw_rw_write_unlock(&mapping->rmap_lock);
+}
+
+void
+gw_file_unlink(struct gw_vma *vma)
+{
+	struct gw_mapping *mapping = vma->mapping;
+
+	if (!mapping)
+		return;
+	gw_rw_write_lock(&mapping->rmap_lock);
+	gw_itree_remove(&mapping->vmas, &vma->file_node);
+	gw_rw_write_unlock(&mapping->rmap_lock);
+	gw_mapping_put(mapping);
+}
+
+void
 gw_vma_change_begin(struct gw_vma *vma)
 {
 	struct gw_anon_vma *anon_vma = gw_ptr_load_acquire(&vma->anon_vma);
 
+	if (vma->mapping) {
+		gw_rw_write_lock(&vma->mapping->rmap_lock);
+		gw_itree_remove(&vma->mapping->vmas, &vma->file_node);
+	}
 	if (!anon_vma)
 		return;
 	write_lock_root(anon_vma);
@@ -220,26 +257,40 @@ gw_vma_change_end(struct gw_vma *vma)
 {
 	struct gw_anon_vma *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
 
-	if (!anon_vma)
-		return;
-	for (struct gw_anon_link *link = vma->links; link; link = link->next)
-		insert_link(link);
-	write_unlock_root(anon_vma);
+	if (anon_vma) {
+		for (struct gw_anon_link *link = vma->links; link; link = link->next)
+			insert_link(link);
+		write_unlock_root(anon_vma);
+	}
+	if (vma->mapping) {
+		insert_node(&vma->mapping->vmas, &vma->file_node, vma);
+		gw_rw_write_unlock(&vma->mapping->rmap_lock);
+	}
 }
 
 /* ---- pages ---- */
 
 void
-gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t pfn, struct gw_vma *vma, gw_vaddr_t addr)
+gw_rmap_set_anon(
+	struct gw_machine *m, gw_pfn_t pfn, struct gw_vma *vma, gw_vaddr_t addr, bool shared)
 {
 	struct gw_page *page = gw_page(m, pfn);
-	void *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
+	struct gw_anon_vma *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
+	uint64_t index = gw_vma_index(vma, addr);
 
 	GW_BUG_ON(m, !anon_vma);
-	GW_CHECK_ON(m, gw_vma_index(vma, addr) > UINT32_MAX);
-	gw_frame_set_index(page, (uint32_t)gw_vma_index(vma, addr));
-	gw_u32_store_relaxed(&page->mapcount, 1);
+	GW_CHECK_ON(m, index > UINT32_MAX);
+	if (shared)
+		anon_vma = anon_vma->root;
+	gw_frame_set_index(page, (uint32_t)index);
 	gw_ptr_store_release(&page->owner, (void *)((uintptr_t)anon_vma | GW_OWNER_ANON));
+}
+
+void
+gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr)
+{
+	gw_u32_store_relaxed(&gw_page(m, page)->mapcount, 1);
+	gw_rmap_set_anon(m, page, vma, addr, false);
 }
 
 void
@@ -254,6 +305,17 @@ gw_rmap_remove(struct gw_machine *m, gw_pfn_t page)
 	uint32_t before = gw_u32_sub_acq_rel(&gw_page(m, page)->mapcount, 1);
 
 	GW_BUG_ON(m, before == 0);
+}
+
+void
+gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte)
+{
+	const struct gw_page *page = gw_page(m, gw_pte_pfn(pte));
+
+	/* An anonymous page that has no copy in swap is as good as dirty. */
+	if (pte & GW_PTE_DIRTY && (!gw_owner_is_anon(gw_ptr_load_acquire(&page->owner)) ||
+					  gw_page_flags(page) & GW_PG_SWAPCACHE))
+		gw_page_set_dirty(m, gw_pte_pfn(pte));
 }
 
 bool
@@ -285,23 +347,54 @@ gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page)
 	return anon_vma;
 }
 
-void
-gw_rmap_walk(struct gw_machine *m, struct gw_anon_vma *anon_vma, uint64_t index,
-	struct gw_rmap_walk *walk)
+/* Visit where vma would have the page; false: the walk ends. */
+static bool
+visit_in(struct gw_rmap_walk *walk, struct gw_vma *vma, uint64_t index)
 {
+	return walk->visit(walk, vma, gw_vma_start(vma) + ((index - vma->pgoff) << GW_PAGE_SHIFT));
+}
+
+static void
+walk_anon(struct gw_rmap_walk *walk, uint64_t index)
+{
+	struct gw_anon_vma *anon_vma = walk->anon_vma;
 	struct gw_inode *node;
 
-	GW_CHECK_ON(m, !(gw_page_flags(gw_page(m, walk->page)) & GW_PG_LOCKED));
 	gw_rw_read_lock(&anon_vma->root->lock);
 	for (node = gw_itree_first(&anon_vma->links, index, index + 1); node;
 		node = gw_itree_next(node, index, index + 1)) {
 		const struct gw_anon_link *link =
 			(struct gw_anon_link *)((char *)node - offsetof(struct gw_anon_link, node));
-		struct gw_vma *vma = link->vma;
 
-		if (!walk->visit(
-			    walk, vma, gw_vma_start(vma) + ((index - vma->pgoff) << GW_PAGE_SHIFT)))
+		if (!visit_in(walk, link->vma, index))
 			break;
 	}
 	gw_rw_read_unlock(&anon_vma->root->lock);
+}
+
+static void
+walk_file(struct gw_mapping *mapping, struct gw_rmap_walk *walk, uint64_t index)
+{
+	struct gw_inode *node;
+
+	gw_rw_read_lock(&mapping->rmap_lock);
+	for (node = gw_itree_first(&mapping->vmas, index, index + 1); node;
+		node = gw_itree_next(node, index, index + 1)) {
+		if (!visit_in(walk, gw_vma_of_file_node(node), index))
+			break;
+	}
+	gw_rw_read_unlock(&mapping->rmap_lock);
+}
+
+void
+gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk)
+{
+	const struct gw_page *page = gw_page(m, walk->page);
+	uintptr_t owner = (uintptr_t)gw_ptr_load_acquire(&page->owner);
+
+	GW_CHECK_ON(m, !(gw_page_flags(page) & GW_PG_LOCKED));
+	if (walk->anon_vma)
+		walk_anon(walk, gw_frame_index(page));
+	else if (owner && (owner & GW_OWNER_TAG) == GW_OWNER_MAPPING)
+		walk_file((struct gw_mapping *)owner, walk, gw_frame_index(page));
 }

@@ -5,7 +5,8 @@
  * Idea. Every VMA that may map pages of an anon_vma is linked to it: one gw_anon_link for each
  * pair. fork links the child's VMAs to all of the parent's anon_vmas and gives them one of their
  * own for pages to come. An anon_vma's links stand in an interval tree by page offset; a walk
- * visits those that cover the page's index and looks at one address in each.
+ * visits those that cover the page's index and looks at one address in each. The VMAs of a file
+ * stand in an interval tree of its mapping and need no links; a private one may have both.
  *
  * Invariants
  *   K1  the interval trees of a family of anon_vmas change only under their root's lock, and so do
@@ -46,17 +47,37 @@ GW_MUST_CHECK int gw_anon_vma_fork(struct gw_vma *child, const struct gw_vma *pa
 /* Undo all links of a VMA; frees what nobody needs any more. */
 void gw_anon_vma_unlink(struct gw_vma *vma);
 
+static inline struct gw_vma *
+gw_vma_of_file_node(struct gw_inode *node)
+{
+	return (struct gw_vma *)((char *)node - offsetof(struct gw_vma, file_node));
+}
+
+/* A VMA whose `mapping` is set enters the file's interval tree, with a reference on the file,
+ * before any entry of the file's pages is made in it, behind those that begin at the same page
+ * offset (R8, R9); and leaves it, which may be the last reference: sleeps. Without a mapping
+ * nothing. */
+void gw_file_link(struct gw_vma *vma);
+void gw_file_unlink(struct gw_vma *vma);
+
 /* Change start, end, pgoff of a VMA: between the two it is in no interval tree of rmap, and no walk
- * runs over its family (R5). With no anon_vma both do nothing. */
+ * runs over its family or its file (R5). Nothing for a VMA that rmap does not know. */
 void gw_vma_change_begin(struct gw_vma *vma);
 void gw_vma_change_end(struct gw_vma *vma);
 
 /* A new anonymous page of vma at addr: owner, index, first map. Page not visible yet. */
 void gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr);
+/* Owner and index of a locked page of the swap cache that nobody maps, before vma maps it at addr.
+ * `shared`: entries of other VMAs name its slot, so it belongs to what all of the family are linked
+ * to, the root. */
+void gw_rmap_set_anon(
+	struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr, bool shared);
 /* One more entry maps the page, leaf lock held; one fewer, after the flush that followed its
  * removal. The entry's reference is the caller's. */
 void gw_rmap_dup(struct gw_machine *m, gw_pfn_t page);
 void gw_rmap_remove(struct gw_machine *m, gw_pfn_t page);
+/* What a present entry that has gone owed its page, before gw_rmap_remove(): its dirty mark. */
+void gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte);
 bool gw_page_mapped(const struct gw_machine *m, gw_pfn_t page);
 
 /* The page's anon_vma with a counted reference, or NULL if it cannot be trusted (D3). */
@@ -65,15 +86,36 @@ void gw_anon_vma_put(struct gw_anon_vma *anon_vma);
 
 /*
  * Visit every place where the page may be mapped: the only walker. `visit` gets the VMA and the
- * address and returns false to end. The caller holds the page lock and a reference on anon_vma.
+ * address and returns false to end. The caller holds the page lock, and of an anonymous page a
+ * reference on its anon_vma; a file page's lock keeps its mapping (a page that is neither, or
+ * whose anon_vma is not given, has no places). During a walk the trees' lock is held for reading.
  */
 struct gw_rmap_walk {
 	bool (*visit)(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr);
 	gw_pfn_t page;
+	struct gw_anon_vma *anon_vma; /* NULL: a file page */
 	void *ctx;
 };
-void gw_rmap_walk(struct gw_machine *m, struct gw_anon_vma *anon_vma, uint64_t index,
-	struct gw_rmap_walk *walk);
+void gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk);
+
+/* ---- for reclaim and writeback (unmap.c): page locked ---- */
+
+struct gw_page_use {
+	unsigned referenced; /* entries that were young; they are not any more */
+	bool mlocked;	     /* a VMA with GW_VM_LOCKED maps it */
+};
+/* Look at all entries that map the page, and make them old. No flush: a stale young mark is one
+ * round more. */
+void gw_page_referenced(struct gw_machine *m, gw_pfn_t page, struct gw_page_use *use);
+/*
+ * Unmap a page wholly: file pages leave no entry, anonymous ones in the swap cache leave entries of
+ * their slot. Dirty marks go to the page; CPUs are flushed. True if nothing maps it any more; false
+ * leaves it mapped where it still is (a VMA is locked, an entry was being changed).
+ */
+bool gw_page_unmap(struct gw_machine *m, gw_pfn_t page);
+/* Dirty marks of all entries go to the page, and CPUs are flushed, so that a later write marks them
+ * again. */
+void gw_page_collect_dirty(struct gw_machine *m, gw_pfn_t page);
 
 /* ---- migration entries (migration_entry.c) ---- */
 
@@ -81,12 +123,13 @@ void gw_rmap_walk(struct gw_machine *m, struct gw_anon_vma *anon_vma, uint64_t i
  * Replace every present entry of a locked page by a migration entry (flags kept; the entry's
  * reference and map count given up). CPUs may use the old translations until the caller has
  * flushed them; so whoever zaps, moves or write-protects a migration entry flushes, too. Pages with
- * an entry in a temporary stack stay (R7). Returns how many were replaced, or -EAGAIN with all of
- * them restored if some could not be.
+ * an entry in a temporary stack stay (R7). anon_vma NULL: a file page. Returns how many were
+ * replaced, or -EAGAIN with all of them restored if some could not be.
  */
 int gw_unmap_for_migration(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma);
-/* Turn every migration entry that names `old` into an entry of `winner` (may be old). Returns how
- * many there were: as many as were made, but for those zapped (R15) or copied by a fork (R8). */
+/* Turn every migration entry that names `old`, whose owner and index are as they were, into an
+ * entry of `winner` (may be old). Returns how many there were: as many as were made, but for those
+ * zapped (R15) or copied by a fork (R8). */
 unsigned gw_remove_migration_entries(
 	struct gw_machine *m, gw_pfn_t old, gw_pfn_t winner, struct gw_anon_vma *anon_vma);
 /*

@@ -27,7 +27,7 @@ level_shift(unsigned level)
 static gw_atomic_u64 *
 table_words(const struct gw_mm *mm, gw_pfn_t table)
 {
-	return mm->machine->ops->frame_address(mm->machine->ctx, table);
+	return (gw_atomic_u64 *)(void *)(mm->frames + ((size_t)table << GW_PAGE_SHIFT));
 }
 
 static gw_atomic_u64 *
@@ -36,13 +36,13 @@ table_word(const struct gw_mm *mm, gw_pfn_t table, unsigned level, gw_vaddr_t ad
 	return &table_words(mm, table)[addr >> level_shift(level) & (GW_PTES_PER_TABLE - 1)];
 }
 
-/* The table of the lowest level that addr has one of; *level says which. */
+/* The table of the lowest level, from `lowest` on, that addr has one of; *level says which. */
 static gw_pfn_t
-descend(const struct gw_mm *mm, gw_vaddr_t addr, unsigned *level)
+descend_to(const struct gw_mm *mm, gw_vaddr_t addr, unsigned lowest, unsigned *level)
 {
 	gw_pfn_t table = mm->root;
 
-	for (*level = LEVELS - 1; *level > 0; --*level) {
+	for (*level = LEVELS - 1; *level > lowest; --*level) {
 		/* acquire: pairs with the release in add_table() */
 		gw_pte_t pte = gw_u64_load_acquire(table_word(mm, table, *level, addr));
 
@@ -51,6 +51,12 @@ descend(const struct gw_mm *mm, gw_vaddr_t addr, unsigned *level)
 		table = gw_pte_pfn(pte);
 	}
 	return table;
+}
+
+static gw_pfn_t
+descend(const struct gw_mm *mm, gw_vaddr_t addr, unsigned *level)
+{
+	return descend_to(mm, addr, 0, level);
 }
 
 static gw_pfn_t
@@ -81,12 +87,7 @@ gw_frame_alloc(struct gw_machine *m, gw_gfp_t gfp)
 {
 	gw_pfn_t pfn;
 
-	if (!gw_alloc_from_zonelist(m, gfp, 0, 0, GW_WMARK_MIN, &pfn))
-		return pfn;
-	/* What other CPUs keep for themselves does not count as free. */
-	gw_lru_add_drain_all(m);
-	gw_drain_all_pages(m);
-	return gw_alloc_from_zonelist(m, gfp, 0, 0, GW_WMARK_MIN, &pfn) ? GW_PFN_NONE : pfn;
+	return gw_alloc_pages(m, gfp, 0, 0, &pfn) ? GW_PFN_NONE : pfn;
 }
 
 gw_pfn_t
@@ -146,13 +147,19 @@ gw_pte_of(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock)
 gw_atomic_u64 *
 gw_pte_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock)
 {
-	gw_pfn_t table;
+	gw_atomic_u64 *word;
+	gw_pte_t pte;
+	unsigned level;
+	gw_pfn_t table = descend_to(mm, addr, 1, &level);
 
-	while ((table = leaf_table(mm, addr)) != GW_PFN_NONE) {
-		*lock = leaf_lock(mm, table);
+	if (level > 1)
+		return NULL;
+	word = table_word(mm, table, 1, addr);
+	while ((pte = gw_u64_load_acquire(word))) {
+		*lock = leaf_lock(mm, gw_pte_pfn(pte));
 		gw_spin_lock(*lock);
-		if (leaf_table(mm, addr) == table) /* not detached meanwhile */
-			return table_word(mm, table, 0, addr);
+		if (gw_u64_load_relaxed(word) == pte) /* not detached meanwhile */
+			return table_word(mm, gw_pte_pfn(pte), 0, addr);
 		gw_spin_unlock(*lock);
 	}
 	return NULL;

@@ -9,6 +9,7 @@
  * Locks (docs/locking.md)
  *   mm->mmap_lock    rank MMAP: the VMA tree and what VMAs say. Faults read, changes write; a
  *                    fault that makes a stack larger is a change
+ *   mapping lock     rank RMAP: the file's tree of VMAs (engine/store/store.h)
  *   root lock        rank RMAP, of an anon_vma's root: the interval trees of all its anon_vmas,
  *                    and start, end, pgoff and flags of the VMAs that stand in them (R5, R6)
  *   mm->table_lock   rank PAGETABLE: entries of the upper three levels
@@ -35,8 +36,11 @@
 #define GW_VM_TEMP_STACK 0x10u /* exec's: rmap does not find its entries (R7) */
 #define GW_VM_HUGEPAGE	 0x20u
 #define GW_VM_NOHUGEPAGE 0x40u
+#define GW_VM_SHARED	 0x80u /* writes go to the file; else to private copies */
 
 struct gw_anon_vma;
+struct gw_mapping;
+struct gw_memcg;
 struct gw_anon_link; /* rmap.h */
 
 struct gw_vma {
@@ -45,7 +49,10 @@ struct gw_vma {
 	uint64_t pgoff;	      /* page offset of start; index of its page i: pgoff + i, 32 bits */
 	uint32_t flags;	      /* GW_VM_* */
 	/* Set once, under mmap_lock for reading and mm->table_lock; NULL until the first fault. */
-	gw_atomic_ptr anon_vma;	    /* struct gw_anon_vma: where new pages of the VMA belong */
+	gw_atomic_ptr anon_vma; /* struct gw_anon_vma: where new pages of the VMA belong */
+	/* A file's pages, from pgoff on; NULL: anonymous memory. A reference is held. Read-only. */
+	struct gw_mapping *mapping;
+	struct gw_inode file_node;  /* in mapping->vmas, by page offset; mapping->rmap_lock */
 	struct gw_anon_link *links; /* all anon_vmas that must find it; mmap_lock or root lock */
 };
 
@@ -53,15 +60,18 @@ struct gw_vma {
 
 struct gw_mm {
 	struct gw_machine *machine;
-	uint32_t id; /* of the machine's address spaces, never reused: TLB tag; from 1 */
+	uint8_t *frames; /* the bytes of frame 0, behind which are all others': page tables */
+	gw_pfn_t root;	 /* the top table's frame */
+	uint32_t id;	 /* of the machine's address spaces, never reused: TLB tag; from 1 */
 	gw_refcount users;
 	gw_rwlock mmap_lock;
 	struct gw_itree vmas; /* guarded by mmap_lock */
 	uint64_t n_vmas;      /* the same */
 	gw_spinlock table_lock;
-	gw_pfn_t root; /* the top table's frame */
 	gw_spinlock leaf_locks[GW_LEAF_LOCKS];
-	gw_atomic_u64 pages; /* rss */
+	gw_atomic_u64 pages;	   /* rss: entries of pages, migration entries included, swap not */
+	struct gw_memcg *memcg;	   /* whom faults charge; NULL: nobody. A reference is held */
+	gw_vaddr_t brk_start, brk; /* the heap: [brk_start, brk) is mapped; guarded by mmap_lock */
 };
 
 /* ---- VMAs (vma.c); mmap_lock held ---- */
@@ -94,6 +104,25 @@ gw_vma_index(const struct gw_vma *vma, gw_vaddr_t addr)
 gw_atomic_u64 *gw_pte_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock);
 /* The same, making tables as needed; NULL: no memory. Sleeps. */
 gw_atomic_u64 *gw_pte_alloc_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock);
+
+/* ---- truncation (zap.c) ---- */
+
+/*
+ * No address space has an entry of the file's pages [first, end) any more, nor of private copies
+ * made of them. The mapping's size is below `first` already, so that no fault brings one back;
+ * CPUs are flushed. The caller may hold a page lock. Sleeps.
+ */
+void gw_unmap_mapping_range(struct gw_mapping *mapping, uint64_t first, uint64_t end);
+
+/* ---- mlock (mlock.c) ---- */
+
+/* A VMA with GW_VM_LOCKED maps the page now (its leaf lock is held, or the page's lock): it goes to
+ * the unevictable list. */
+void gw_mlock_page(struct gw_machine *m, gw_pfn_t page);
+/* Such an entry goes, or its VMA is unlocked, or the page leaves its file: it is an ordinary page
+ * again. If another locked VMA maps it, reclaim will find that out. The caller holds a reference,
+ * if only the entry's. */
+void gw_munlock_page(struct gw_machine *m, gw_pfn_t page);
 
 /* ---- flushing: what a changed entry owes the CPUs ---- */
 

@@ -54,6 +54,9 @@ struct gw_vma *gw_vma_new(
 void gw_vma_insert(struct gw_vma *vma);
 /* Out of the address space and of all interval trees, and freed. */
 void gw_vma_delete(struct gw_vma *vma);
+/* rmap finds dst, a VMA new to it, wherever it finds src: entries may be moved from src to dst.
+ * 0 or -ENOMEM. */
+GW_MUST_CHECK int gw_vma_link_as(struct gw_vma *dst, const struct gw_vma *src);
 /* Another range, or other flags, for a VMA in use: for rmap in one step (R5). */
 void gw_vma_resize(struct gw_vma *vma, gw_vaddr_t start, gw_vaddr_t end, uint64_t pgoff);
 void gw_vma_set_flags(struct gw_vma *vma, uint32_t flags);
@@ -62,13 +65,15 @@ void gw_vma_set_flags(struct gw_vma *vma, uint32_t flags);
 GW_MUST_CHECK int gw_vma_split_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
 /* Every page of the range belongs to a VMA. mmap_lock held for reading at least. */
 bool gw_vma_covers(const struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
+/* No VMA is in [start, start + len), nor too near above it. */
+bool gw_vma_has_room(const struct gw_mm *mm, gw_vaddr_t start, uint64_t len);
 /* Room for `len` bytes, at `hint` if it is free: 0 or -ENOMEM. */
 GW_MUST_CHECK int gw_vma_find_room(
 	const struct gw_mm *mm, gw_vaddr_t hint, uint64_t len, gw_vaddr_t *out);
 
 /* ---- table.c; tables go only with mmap_lock held for writing ---- */
 
-/* A page, or a zeroed one for a table; GW_PFN_NONE: no memory. No compaction: that is above. */
+/* A page, or a zeroed one for a table; GW_PFN_NONE: no memory, also after reclaim. Sleeps. */
 gw_pfn_t gw_frame_alloc(struct gw_machine *m, gw_gfp_t gfp);
 gw_pfn_t gw_table_alloc(struct gw_machine *m);
 /* Make addr's lowest table and those above it. 0 or -ENOMEM. mmap_lock held for reading will do. */
@@ -91,8 +96,45 @@ void gw_leaf_unlock_two(gw_spinlock *a, gw_spinlock *b);
 /* Free the tables around [start, end) whose range has no VMA any more. */
 void gw_tables_free(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
 
+/* ---- faults: fault.c, file_fault.c, swap_fault.c ---- */
+
+struct gw_fault_at {
+	struct gw_mm *mm;
+	struct gw_vma *vma;
+	gw_vaddr_t addr; /* of the page */
+	enum gw_access access;
+};
+
+#define GW_PTE_WRITTEN ((uint64_t)(GW_PTE_WRITE | GW_PTE_DIRTY | GW_PTE_YOUNG | GW_PTE_SOFT_DIRTY))
+
+/* A charged page for vma's own use, which has an anon_vma then; GW_PFN_NONE: no memory. Sleeps. */
+gw_pfn_t gw_fault_page(const struct gw_fault_at *f, gw_gfp_t gfp);
+/* An anonymous page, nobody else's yet, for an empty entry; or for a full one, which is cleared and
+ * flushed first: what it named is the caller's. Leaf lock held. */
+void gw_fault_install(
+	const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pte_t old, gw_pfn_t page);
+/* What an entry is that makes a page of a cache mapped here; leaf lock held, page locked. */
+void gw_fault_map(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pfn_t page, uint64_t flags);
+
+/*
+ * A fault on an entry that was empty, of a file; on one that was `pte`, of a slot. mmap_lock held
+ * for reading, the table is there. Sleeps. 0 (look again), -EFAULT, -ENOMEM, -EINTR, the
+ * store's error.
+ */
+GW_MUST_CHECK int gw_file_fault(const struct gw_fault_at *f);
+GW_MUST_CHECK int gw_swap_fault(const struct gw_fault_at *f, gw_pte_t pte);
+
+/* ---- madvise.c ---- */
+
+/* Cut out the range and change its VMAs' flags. 0, or -ENOMEM with nothing changed (a hole in it,
+ * or no memory). */
+GW_MUST_CHECK int gw_vma_change_flags(
+	struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, uint32_t clear, uint32_t set);
+
 /* ---- zap.c ---- */
 
+/* A present entry of vma has gone, flushed: give up its page's dirty mark, map and reference. */
+void gw_zap_page(const struct gw_vma *vma, gw_pte_t pte);
 /* No entry of the range is left; its pages lose their map and reference. VMAs stay. */
 void gw_zap_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
 /* Pages, VMAs and tables of the range go; no VMA reaches across its ends. */

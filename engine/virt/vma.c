@@ -64,6 +64,7 @@ gw_vma_delete(struct gw_vma *vma)
 	gw_itree_remove(&vma->mm->vmas, &vma->node);
 	vma->mm->n_vmas--;
 	gw_anon_vma_unlink(vma);
+	gw_file_unlink(vma);
 	m->ops->release(m->ctx, vma, sizeof(*vma));
 }
 
@@ -87,6 +88,16 @@ gw_vma_set_flags(struct gw_vma *vma, uint32_t flags)
 	gw_vma_change_end(vma);
 }
 
+int
+gw_vma_link_as(struct gw_vma *dst, const struct gw_vma *src)
+{
+	if (gw_anon_vma_clone(dst, src))
+		return -ENOMEM;
+	dst->mapping = src->mapping;
+	gw_file_link(dst);
+	return 0;
+}
+
 /* The part of vma from addr on becomes a VMA of its own. Both are found by rmap for a moment: a
  * walk looks twice at the same entries, which is harmless. */
 static int
@@ -98,7 +109,7 @@ split(struct gw_vma *vma, gw_vaddr_t addr)
 
 	if (!upper)
 		return -ENOMEM;
-	if (gw_anon_vma_clone(upper, vma)) {
+	if (gw_vma_link_as(upper, vma)) {
 		m->ops->release(m->ctx, upper, sizeof(*upper));
 		return -ENOMEM;
 	}
@@ -156,14 +167,19 @@ has_room(const struct gw_vma *above, gw_vaddr_t start, uint64_t len)
 	return start < end && len <= end - start;
 }
 
+bool
+gw_vma_has_room(const struct gw_mm *mm, gw_vaddr_t start, uint64_t len)
+{
+	return has_room(gw_vma_find(mm, start), start, len);
+}
+
 int
 gw_vma_find_room(const struct gw_mm *mm, gw_vaddr_t hint, uint64_t len, gw_vaddr_t *out)
 {
 	const struct gw_vma *vma;
 
 	hint &= ~(gw_vaddr_t)(GW_PAGE_SIZE - 1);
-	if (hint >= GW_PAGE_SIZE && hint < GW_VADDR_END &&
-		has_room(gw_vma_find(mm, hint), hint, len)) {
+	if (hint >= GW_PAGE_SIZE && hint < GW_VADDR_END && gw_vma_has_room(mm, hint, len)) {
 		*out = hint;
 		return 0;
 	}

@@ -12,18 +12,23 @@
  *       page that it cannot unmap wholly, and tries again
  *   Y2  a migration entry is cleared like any other and never comes back: whoever removes
  *       migration entries finds this one gone (R15). Its page has neither map nor reference here
+ *   Y3  with mmap_lock held for writing no fault fills an entry before the flush. Truncation does
+ *       not hold it, and flushes under the leaf lock
+ *   Y4  the range is flushed whatever was found: migration and reclaim take entries away some time
+ *       before they flush
  */
+#include "engine/store/store.h"
 #include "engine/virt/virt_internal.h"
 
 struct zapped {
-	unsigned n;
-	bool flush;	/* a CPU may have seen one of the entries */
+	unsigned n, n_slots;
 	uint64_t n_rss; /* entries that counted as pages */
-	gw_pfn_t pages[GW_PTES_PER_TABLE];
+	gw_pte_t pages[GW_PTES_PER_TABLE];
+	uint32_t slots[GW_PTES_PER_TABLE]; /* that only the swap cache keeps */
 };
 
 static void
-clear_entry(gw_atomic_u64 *word, struct zapped *z)
+clear_entry(struct gw_machine *m, gw_atomic_u64 *word, struct zapped *z)
 {
 	gw_pte_t pte;
 
@@ -31,18 +36,36 @@ clear_entry(gw_atomic_u64 *word, struct zapped *z)
 		return;
 	/* In one step: young and dirty that a CPU adds must not bring the entry back. */
 	pte = gw_u64_xchg_acq_rel(word, 0);
-	z->flush = true; /* for a migration entry, too: its migrator may not have flushed yet */
+	if (gw_pte_kind(pte) == GW_PTE_IS_SWAP) {
+		if (gw_swap_put(m, gw_pte_slot(pte)))
+			z->slots[z->n_slots++] = gw_pte_slot(pte);
+		return;
+	}
 	if (pte & GW_PTE_ZERO)
 		return;
 	z->n_rss++;
 	if (pte & GW_PTE_PRESENT)
-		z->pages[z->n++] = gw_pte_pfn(pte);
+		z->pages[z->n++] = pte;
 }
 
-/* The range lies in one table. */
-static void
-zap_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
+void
+gw_zap_page(const struct gw_vma *vma, gw_pte_t pte)
 {
+	struct gw_machine *m = vma->mm->machine;
+	gw_pfn_t page = gw_pte_pfn(pte);
+
+	gw_rmap_keep_dirty(m, pte);
+	if (vma->flags & GW_VM_LOCKED)
+		gw_munlock_page(m, page);
+	gw_rmap_remove(m, page);
+	gw_put_page(m, page);
+}
+
+/* The range lies in one table. flush_locked: faults may come in between (Y3). */
+static void
+zap_table(const struct gw_vma *vma, gw_vaddr_t start, gw_vaddr_t end, bool flush_locked)
+{
+	struct gw_mm *mm = vma->mm;
 	struct gw_machine *m = mm->machine;
 	struct zapped z;
 	gw_spinlock *lock;
@@ -50,32 +73,64 @@ zap_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 
 	if (!word)
 		return;
-	z.n = 0;
-	z.flush = false;
+	z.n = z.n_slots = 0;
 	z.n_rss = 0;
 	for (gw_vaddr_t addr = start; addr < end; addr += GW_PAGE_SIZE)
-		clear_entry(word++, &z);
+		clear_entry(m, word++, &z);
+	if (flush_locked)
+		gw_flush_range(mm, start, end);
 	gw_spin_unlock(lock);
 	gw_u64_sub_relaxed(&mm->pages, z.n_rss);
-	if (z.flush)
-		gw_flush_range(mm, start, end);
-	for (unsigned i = 0; i < z.n; i++) {
-		gw_rmap_remove(m, z.pages[i]);
-		gw_put_page(m, z.pages[i]);
+	if (!flush_locked)
+		gw_flush_range(mm, start, end); /* Y4 */
+	for (unsigned i = 0; i < z.n; i++)
+		gw_zap_page(vma, z.pages[i]);
+	for (unsigned i = 0; i < z.n_slots; i++)
+		gw_swap_trim(m, z.slots[i]);
+}
+
+/* The range lies in the VMA. */
+static void
+zap(const struct gw_vma *vma, gw_vaddr_t start, gw_vaddr_t end, bool flush_locked)
+{
+	gw_vaddr_t addr = gw_table_next(vma->mm, start, end);
+
+	while (addr < end) {
+		gw_vaddr_t next = gw_table_end(addr, end);
+
+		zap_table(vma, addr, next, flush_locked);
+		addr = gw_table_next(vma->mm, next, end);
 	}
 }
 
 void
 gw_zap_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 {
-	gw_vaddr_t addr = gw_table_next(mm, start, end);
+	struct gw_inode *node;
 
-	while (addr < end) {
-		gw_vaddr_t next = gw_table_end(addr, end);
+	for (node = gw_itree_first(&mm->vmas, start, end); node;
+		node = gw_itree_next(node, start, end))
+		zap(gw_vma_of(node), start > node->start ? start : node->start,
+			end < node->end ? end : node->end, false);
+}
 
-		zap_table(mm, addr, next);
-		addr = gw_table_next(mm, next, end);
+void
+gw_unmap_mapping_range(struct gw_mapping *mapping, uint64_t first, uint64_t end)
+{
+	struct gw_inode *node;
+
+	/* The lock keeps the VMAs, and these their tables. */
+	gw_rw_read_lock(&mapping->rmap_lock);
+	for (node = gw_itree_first(&mapping->vmas, first, end); node;
+		node = gw_itree_next(node, first, end)) {
+		struct gw_vma *vma = gw_vma_of_file_node(node);
+		uint64_t from = first > node->start ? first - node->start : 0;
+		uint64_t to = (end < node->end ? end : node->end) - node->start;
+
+		zap(vma, gw_vma_start(vma) + (from << GW_PAGE_SHIFT),
+			gw_vma_start(vma) + (to << GW_PAGE_SHIFT), true);
 	}
+	gw_rw_read_unlock(&mapping->rmap_lock);
 }
 
 void
@@ -83,9 +138,7 @@ gw_unmap_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 {
 	struct gw_inode *node;
 
-	for (node = gw_itree_first(&mm->vmas, start, end); node;
-		node = gw_itree_next(node, start, end))
-		gw_zap_range(mm, node->start, node->end);
+	gw_zap_range(mm, start, end);
 	/* Only now may the VMAs leave rmap: their pages were counted there until the flush. */
 	while ((node = gw_itree_first(&mm->vmas, start, end)) != NULL)
 		gw_vma_delete(gw_vma_of(node));

@@ -4,8 +4,8 @@
  *
  * Idea. A zoned buddy allocator with per-CPU lists in front of it, as Linux has it (FACTS 2.2):
  * pageblocks group frames by migratetype, a request falls back to other types by claiming a
- * whole block or stealing one, watermarks keep reserves, and a high-order request that fails
- * compacts before it gives up (D16).
+ * whole block or stealing one, watermarks keep reserves. A request that may wait and finds nothing
+ * reclaims, and compacts for a high order, before it gives up (D16).
  */
 #ifndef GODWIT_ALLOC_H
 #define GODWIT_ALLOC_H

@@ -18,7 +18,21 @@
 	X(COMPACT_ISOLATED, "compact_isolated")                                                    \
 	X(COMPACT_STALL, "compact_stall")                                                          \
 	X(COMPACT_FAIL, "compact_fail")                                                            \
-	X(COMPACT_SUCCESS, "compact_success")
+	X(COMPACT_SUCCESS, "compact_success")                                                      \
+	X(PGFAULT, "pgfault")                                                                      \
+	X(PGMAJFAULT, "pgmajfault")                                                                \
+	X(PSWPIN, "pswpin")                                                                        \
+	X(PSWPOUT, "pswpout")                                                                      \
+	X(PGACTIVATE, "pgactivate")                                                                \
+	X(PGDEACTIVATE, "pgdeactivate")                                                            \
+	X(PGSCAN_KSWAPD, "pgscan_kswapd")                                                          \
+	X(PGSCAN_DIRECT, "pgscan_direct")                                                          \
+	X(PGSTEAL_KSWAPD, "pgsteal_kswapd")                                                        \
+	X(PGSTEAL_DIRECT, "pgsteal_direct")                                                        \
+	X(PAGEOUTRUN, "pageoutrun")                                                                \
+	X(ALLOCSTALL, "allocstall")                                                                \
+	X(UNEVICTABLE_PGS_CULLED, "unevictable_pgs_culled")                                        \
+	X(UNEVICTABLE_PGS_RESCUED, "unevictable_pgs_rescued")
 
 enum gw_vm_event {
 #define GW_VM_EVENT_ENUM(id, name) GW_VM_##id,

@@ -32,8 +32,8 @@ struct gw_machine_ops {
 	void (*copy_frames)(void *ctx, const struct gw_copy *copies, size_t n);
 	/* No CPU uses a translation to these pages (by first frame) any more when this returns. */
 	void (*flush_frames)(void *ctx, const gw_pfn_t *frames, size_t n);
-	/* The bytes of a frame, for page tables and for clearing; NULL if frames have none. Any
-	 * task. */
+	/* The bytes of a frame, for page tables and for clearing; NULL if frames have none. They
+	 * lie behind one another, frame 0's first. Any task. */
 	void *(*frame_address)(void *ctx, gw_pfn_t frame);
 	/* No CPU uses a translation of [start, end) of address space `mm_id`, nor walks its tables
 	 * there on one begun before, when this returns. Any task; never sleeps. */

@@ -87,6 +87,13 @@ struct gw_migrate_target {
 	/* Takes an unused new page back (A1). NULL: gw_put_page(). */
 	void (*put_new_page)(void *ctx, struct gw_machine *m, gw_pfn_t dst, unsigned order);
 	void *ctx;
+	/*
+	 * A page stays on the list, and why: -EAGAIN (its last pass found it in use, or locked),
+	 * -ENOMEM (no new page for it, or the call had ended before its turn), -EBUSY (this mode
+	 * does not wait for it), -EOPNOTSUPP (it never moves), or what its owner or store said.
+	 * Once for each such page; page locks may be held. May be NULL.
+	 */
+	void (*stayed)(void *ctx, struct gw_machine *m, gw_pfn_t page, int err);
 };
 
 /* Frames, unless said otherwise. */
@@ -111,8 +118,9 @@ void gw_page_list_init(struct gw_page_list *list);
 /*
  * Isolate the page of `pfn` for migration: off its LRU list if it is on one, out of the owner's
  * use, with a reference taken. Returns 0, -EBUSY (locked, being freed, refused, unevictable and
- * not allowed, pinned beyond what migration can account for), -EINVAL (free, a tail,
- * without an owner that can move it). Any attached task.
+ * not allowed, pinned beyond what migration can account for; if mode is not SYNC, under writeback,
+ * or dirty of a store that cannot migrate), -EINVAL (free, a tail, without an owner that can move
+ * it, of an unmovable file). Any attached task.
  */
 GW_MUST_CHECK int gw_isolate_page(
 	struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode, struct gw_page_list *list);
@@ -139,6 +147,27 @@ void gw_putback_movable_pages(struct gw_machine *m, struct gw_page_list *list);
 
 /* Copy the bytes of a page of `order`; for gw_movable_ops.migrate. */
 void gw_migrate_copy(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, unsigned order);
+
+struct gw_mm;
+
+#define GW_MOVE_ALL 0x1 /* gw_move_pages(): pages that others map, too */
+
+/*
+ * move_pages(2): move single pages of an address space to nodes, and tell where they are
+ * (FACTS 2.3). addrs, nodes, status  n of each; nodes NULL: only tell status  the page's node, or
+ * -EFAULT (not mapped, the zero page, not migratable), -ENOENT (not present), -EACCES (mapped
+ * elsewhere, without GW_MOVE_ALL), -EBUSY (not isolatable), -ENODEV (no such node), -ENOMEM,
+ * -EAGAIN (it did not move) Returns 0 if every page is where it was wanted, the number of pages
+ * that are not, or -EINVAL. Mode SYNC. Any attached task.
+ */
+GW_MUST_CHECK int gw_move_pages(struct gw_mm *mm, size_t n, const uint64_t *addrs, const int *nodes,
+	int *status, unsigned flags);
+/*
+ * migrate_pages(2): pages of mm on the nth node of `from` (a bit set of nodes) go to the nth of
+ * `to`, counted around; pages on nodes in both sets stay. Returns the number of pages that did not
+ * move, or -EINVAL (an empty set, a node that is not there).
+ */
+GW_MUST_CHECK int gw_migrate_mm(struct gw_mm *mm, uint64_t from, uint64_t to);
 
 /*
  * Make a freshly allocated page a movable page of `ops`. The page keeps its `index` (the owner's

@@ -18,6 +18,7 @@
 #include "types.h"
 
 struct gw_mm;
+struct gw_mapping;
 
 typedef uint64_t gw_vaddr_t;
 
@@ -28,12 +29,19 @@ enum gw_prot { GW_PROT_NONE = 0, GW_PROT_READ = 1, GW_PROT_WRITE = 2 };
 
 /* gw_mmap() flags. */
 #define GW_MAP_FIXED	 0x1 /* at this address, replacing what is there */
+#define GW_MAP_SHARED	 0x4 /* gw_mmap_file(): writes go to the file, not to private copies */
 #define GW_MAP_GROWSDOWN 0x2 /* a stack: a touch just below it makes it larger */
 
 /* What an access wants of a page. */
 enum gw_access { GW_ACCESS_READ, GW_ACCESS_WRITE };
 
-enum gw_advice { GW_MADV_DONTNEED, GW_MADV_COLD, GW_MADV_HUGEPAGE, GW_MADV_NOHUGEPAGE };
+enum gw_advice {
+	GW_MADV_DONTNEED,
+	GW_MADV_COLD,
+	GW_MADV_PAGEOUT, /* reclaim the range's pages that nobody else maps, now */
+	GW_MADV_HUGEPAGE,
+	GW_MADV_NOHUGEPAGE
+};
 
 /*
  * An empty address space with one user. The caller is an attached task and owns the user.
@@ -61,6 +69,21 @@ GW_MUST_CHECK int gw_mm_fork(struct gw_mm *parent, struct gw_mm **out);
 GW_MUST_CHECK int gw_mmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot,
 	unsigned flags, gw_vaddr_t *out);
 
+/*
+ * Map `len` bytes of a file from its page `pgoff` on. flags: GW_MAP_FIXED, GW_MAP_SHARED. The
+ * mapping keeps a reference on the file. Accesses beyond its end fault with -EFAULT. Errors as
+ * gw_mmap(); -EINVAL also if the range goes beyond page 2^32.
+ */
+GW_MUST_CHECK int gw_mmap_file(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot,
+	unsigned flags, struct gw_mapping *mapping, uint64_t pgoff, gw_vaddr_t *out);
+
+/*
+ * The heap's end, as brk(2): 0 asks where it is; else [start, end) is mapped from now on. The heap
+ * begins where the first call with an address, page aligned, says. *out is the end afterwards. 0,
+ * -EINVAL (below the start), -ENOMEM (something is in the way, or no memory) with nothing changed.
+ */
+GW_MUST_CHECK int gw_brk(struct gw_mm *mm, gw_vaddr_t end, gw_vaddr_t *out);
+
 /* Unmap a range; parts that are not mapped are fine. Splits VMAs. 0, -EINVAL, -ENOMEM. */
 GW_MUST_CHECK int gw_munmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len);
 
@@ -80,9 +103,9 @@ GW_MUST_CHECK int gw_madvise(
 	struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, enum gw_advice advice);
 
 /*
- * Lock a range: its pages are there from now on, and are meant to stay; or let go. They keep their
- * places on the LRU lists. 0, -EINVAL, -ENOMEM (a part is not mapped or allows no access, or
- * no memory: some pages may be there), -EINTR as gw_fault().
+ * Lock a range: its pages are there from now on, and stay, on the unevictable list (migration may
+ * move them); or let go. 0, -EINVAL, -ENOMEM (a part is not mapped or allows no access, or no
+ * memory: some pages may be there), -EINTR as gw_fault().
  */
 GW_MUST_CHECK int gw_mlock(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, bool lock);
 
@@ -99,7 +122,8 @@ GW_MUST_CHECK int gw_exec_shift(struct gw_mm *mm, gw_vaddr_t addr, uint64_t shif
 /*
  * Make an access possible: what a CPU does when its walk finds no fitting entry.
  * Returns 0 (try the access again: it may fault again), -EFAULT (not mapped, or not allowed),
- * -ENOMEM, -EINTR (the task was interrupted while it waited for a migration).
+ * -ENOMEM, -EINTR (the task was interrupted while it waited for a page), the error of the store
+ * that the page should have come from.
  */
 GW_MUST_CHECK int gw_fault(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access access);
 

@@ -14,6 +14,7 @@
 #ifndef GODWIT_SOFT_H
 #define GODWIT_SOFT_H
 
+#include "file.h"
 #include "machine.h"
 #include "mm.h"
 
@@ -50,5 +51,14 @@ struct gw_cpu_stats {
 	uint64_t flushes; /* shootdowns it has received */
 };
 void gw_cpu_stats(const struct gw_soft *soft, unsigned cpu, struct gw_cpu_stats *out);
+
+/*
+ * Stores for files and swap (godwit/file.h): in memory, and in a real file at `path`, which is made
+ * if it is not there. *ctx goes with gw_soft_ram_ops or gw_soft_file_ops and is freed by their
+ * release. 0, -ENOMEM, or the host's errno for the file.
+ */
+extern const struct gw_backing_ops gw_soft_ram_ops, gw_soft_file_ops;
+GW_MUST_CHECK int gw_soft_ram_backing(uint64_t pages, void **ctx);
+GW_MUST_CHECK int gw_soft_file_backing(const char *path, void **ctx);
 
 #endif

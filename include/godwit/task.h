@@ -24,7 +24,8 @@ struct gw_task {
 	uint16_t held[16];    /* GW_CHECKS only: locks held, by enum gw_lock_rank */
 };
 
-#define GW_TASK_MEMALLOC 0x1 /* frees memory: compacts for no request, waits for no page */
+/* Frees memory: its requests neither compact nor reclaim, its migrations wait for no page. */
+#define GW_TASK_MEMALLOC 0x1
 
 /*
  * Make the calling thread run as `task` on CPU `cpu` of `machine`. Nests: detach restores the

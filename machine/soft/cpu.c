@@ -9,6 +9,7 @@
  * Bytes are moved in relaxed atomic words, as hardware would: two CPUs may touch the same bytes at
  * once, and that is their program's affair.
  */
+#include "engine/sync/bytes.h"
 #include "machine/soft/soft_internal.h"
 
 /* Who accesses what. Never passed on by address but to what is inlined: a hit then stays in
@@ -190,49 +191,6 @@ gw_cpu_add(struct gw_mm *mm, gw_vaddr_t addr, uint64_t n, uint64_t *before)
 	return 0;
 }
 
-/* How many of `len` bytes the next step moves: a word where both sides are aligned, else a byte. */
-static inline size_t
-step(const void *bytes, const void *buf, size_t len)
-{
-	uintptr_t both = (uintptr_t)bytes | (uintptr_t)buf;
-
-	return both % sizeof(uint64_t) == 0 && len >= sizeof(uint64_t) ? sizeof(uint64_t) : 1;
-}
-
-static void
-copy_out(uint8_t *buf, const uint8_t *bytes, size_t len)
-{
-	while (len > 0) {
-		size_t n = step(bytes, buf, len);
-
-		if (n > 1)
-			*(uint64_t *)(void *)buf =
-				gw_u64_load_relaxed((const gw_atomic_u64 *)(const void *)bytes);
-		else
-			*buf = gw_u8_load_relaxed((const gw_atomic_u8 *)bytes);
-		buf += n;
-		bytes += n;
-		len -= n;
-	}
-}
-
-static void
-copy_in(uint8_t *bytes, const uint8_t *buf, size_t len)
-{
-	while (len > 0) {
-		size_t n = step(bytes, buf, len);
-
-		if (n > 1)
-			gw_u64_store_relaxed((gw_atomic_u64 *)(void *)bytes,
-				*(const uint64_t *)(const void *)buf);
-		else
-			gw_u8_store_relaxed((gw_atomic_u8 *)bytes, *buf);
-		buf += n;
-		bytes += n;
-		len -= n;
-	}
-}
-
 /* Bytes from addr to the end of its page, at most len. */
 static size_t
 in_page(gw_vaddr_t addr, size_t len)
@@ -254,7 +212,7 @@ gw_cpu_read(struct gw_mm *mm, gw_vaddr_t addr, void *buf, size_t len)
 
 		if (err)
 			return err;
-		copy_out(to, bytes, n);
+		gw_bytes_load(to, bytes, n);
 		access_end(a);
 		addr += n;
 		to += n;
@@ -276,7 +234,7 @@ gw_cpu_write(struct gw_mm *mm, gw_vaddr_t addr, const void *buf, size_t len)
 
 		if (err)
 			return err;
-		copy_in(bytes, from, n);
+		gw_bytes_store(bytes, from, n);
 		access_end(a);
 		addr += n;
 		from += n;

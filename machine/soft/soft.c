@@ -5,7 +5,6 @@
  * Idea. The frames are one anonymous mapping that the host fills in as it is touched. Memory for
  * the engine itself and the clock are the bare machine's.
  */
-#include <string.h>
 #include <sys/mman.h>
 
 #include "godwit/seed.h"
@@ -45,15 +44,6 @@ soft_frame_address(void *ctx, gw_pfn_t frame)
 }
 
 static void
-soft_copy_frames(void *ctx, const struct gw_copy *copies, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		memcpy(soft_frame_address(ctx, copies[i].dst),
-			soft_frame_address(ctx, copies[i].src),
-			(size_t)copies[i].n << GW_PAGE_SHIFT);
-}
-
-static void
 soft_bug(void *ctx, const char *message)
 {
 	(void)ctx;
@@ -64,7 +54,7 @@ static const struct gw_machine_ops soft_ops = {
 	.alloc = soft_alloc,
 	.release = soft_release,
 	.clock_ns = soft_clock,
-	.copy_frames = soft_copy_frames,
+	.copy_frames = gw_soft_copy_frames,
 	.flush_frames = gw_tlb_flush_frames,
 	.frame_address = soft_frame_address,
 	.flush_range = gw_tlb_flush_range,
@@ -105,6 +95,8 @@ get_memory(struct gw_soft *soft)
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (soft->bytes == MAP_FAILED)
 		soft->bytes = NULL;
+	else /* fewer faults and TLB misses; no matter if refused */
+		madvise(soft->bytes, bytes_of_frames(soft), MADV_HUGEPAGE);
 	return soft->cpus && soft->frames && soft->bytes ? 0 : -ENOMEM;
 }
 

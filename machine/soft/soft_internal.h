@@ -38,6 +38,9 @@ struct gw_soft_cpu {
 	struct gw_tlb_slot slots[GW_TLB_SLOTS] __attribute__((aligned(GW_CACHE_LINE)));
 } __attribute__((aligned(GW_CACHE_LINE)));
 
+/* Frames of the latest copies that copy.c remembers: 16 MiB of them. */
+#define GW_COPIED_SLOTS 4096
+
 struct gw_soft {
 	/* Set by gw_soft_create(), then read-only. */
 	struct gw_machine *machine;
@@ -54,6 +57,8 @@ struct gw_soft {
 									   slots and still wait */
 	gw_atomic_u64 shootdowns;
 	gw_atomic_u64 allocations, fail_at;
+
+	gw_atomic_u32 copied[GW_COPIED_SLOTS]; /* a hint: frame f at f modulo the number of slots */
 };
 
 /* Spreads the address spaces over the slots, so that equal addresses of several do not collide. */
@@ -120,5 +125,8 @@ gw_cpu_announce(struct gw_soft_cpu *cpu, uint64_t state)
 	gw_fence_seq_cst();
 #endif
 }
+
+/* ops.copy_frames (copy.c) */
+void gw_soft_copy_frames(void *ctx, const struct gw_copy *copies, size_t n);
 
 #endif

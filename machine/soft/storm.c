@@ -8,6 +8,9 @@
 #include <time.h>
 
 #include "godwit/alloc.h"
+#include "godwit/memcg.h"
+#include "godwit/reclaim.h"
+#include "godwit/swap.h"
 #include "godwit/task.h"
 #include "godwit/zone.h"
 #include "machine/soft/storm_internal.h"
@@ -15,10 +18,11 @@
 #define FRAMES_DEFAULT ((gw_pfn_t)1 << 14)
 #define FRAMES_LEAST   ((gw_pfn_t)1 << 12)
 #define PROGRESS_NS    100000000
+#define WEIGHTS	       256
 
 static const struct {
 	const char *name;
-	unsigned weight; /* of 200 */
+	unsigned weight; /* of WEIGHTS */
 } ops[GW_STORM_OPS] = {
 	[GW_STORM_WRITE] = {"write", 60},
 	[GW_STORM_VERIFY] = {"verify", 46},
@@ -35,6 +39,11 @@ static const struct {
 	[GW_STORM_COMPACT] = {"compact", 3},
 	[GW_STORM_MIGRATE] = {"migrate", 16},
 	[GW_STORM_ALLOC] = {"alloc", 4},
+	[GW_STORM_FILE] = {"file", 30},
+	[GW_STORM_FILE_IO] = {"file-io", 10},
+	[GW_STORM_TRUNCATE] = {"truncate", 4},
+	[GW_STORM_RECLAIM] = {"reclaim", 4},
+	[GW_STORM_MOVE_PAGES] = {"move-pages", 8},
 };
 
 const char *
@@ -83,7 +92,7 @@ storm_no_memory(struct storm_thread *t)
 static enum gw_storm_op
 pick_op(struct storm_thread *t)
 {
-	unsigned at = storm_below(t, 200);
+	unsigned at = storm_below(t, WEIGHTS);
 	unsigned op = 0;
 
 	while (at >= ops[op].weight) {
@@ -114,6 +123,12 @@ work_on(struct storm_thread *t, struct storm_program *p, enum gw_storm_op op)
 	case GW_STORM_FORK:
 		storm_fork(t, p);
 		return;
+	case GW_STORM_FILE:
+		storm_file(t, p);
+		return;
+	case GW_STORM_MOVE_PAGES:
+		storm_move_pages(t, p);
+		return;
 	default:
 		storm_layout(t, p, op);
 		return;
@@ -140,6 +155,15 @@ work(struct storm_thread *t, enum gw_storm_op op)
 		return;
 	case GW_STORM_ALLOC:
 		storm_alloc(t);
+		return;
+	case GW_STORM_FILE_IO:
+		storm_file_io(t);
+		return;
+	case GW_STORM_TRUNCATE:
+		storm_truncate(t);
+		return;
+	case GW_STORM_RECLAIM:
+		storm_reclaim(t);
 		return;
 	default:
 		p = storm_pick(t);
@@ -194,6 +218,10 @@ report(struct storm *s, struct gw_storm_report *out)
 	out->not_moved = gw_machine_count(s->m, GW_VM_PGMIGRATE_FAIL);
 	out->programs = gw_u64_load_relaxed(&s->programs);
 	out->no_memory = gw_u64_load_relaxed(&s->no_memory);
+	out->swapped_out = gw_machine_count(s->m, GW_VM_PSWPOUT);
+	out->swapped_in = gw_machine_count(s->m, GW_VM_PSWPIN);
+	out->reclaimed = gw_machine_count(s->m, GW_VM_PGSTEAL_KSWAPD) +
+			 gw_machine_count(s->m, GW_VM_PGSTEAL_DIRECT);
 	out->hits = out->misses = out->faults = 0;
 	for (unsigned i = 0; i < s->n_threads; i++) {
 		struct gw_cpu_stats stats;
@@ -246,8 +274,55 @@ static uint64_t
 free_frames(struct storm *s)
 {
 	struct gw_zone_info zone;
+	uint64_t n = 0;
 
-	return gw_zone_info(s->m, 0, &zone) ? 0 : zone.free + zone.pcp;
+	for (unsigned i = 0; i < STORM_NODES; i++)
+		if (!gw_zone_info(s->m, i, &zone))
+			n += zone.free + zone.pcp;
+	return n;
+}
+
+/* Files, swap of as many pages as there are frames, and control groups: two of little, one of much.
+ */
+static int
+open_stores(struct storm *s)
+{
+	void *ctx;
+	int err = storm_files_open(s);
+
+	for (unsigned i = 0; i < STORM_GROUPS && !err; i++)
+		err = gw_memcg_create(s->m, s->n_frames >> (5 - 2 * i), &s->groups[i]);
+	if (!err)
+		err = gw_soft_ram_backing(s->n_frames, &ctx);
+	if (err)
+		return err;
+	err = gw_swap_on(s->m, &gw_soft_ram_ops, ctx, s->n_frames);
+	if (err)
+		gw_soft_ram_ops.release(ctx);
+	return err;
+}
+
+/* No program is left. */
+static void
+close_stores(struct storm *s)
+{
+	struct gw_swap_info swap;
+	int err;
+
+	storm_files_close(s);
+	gw_lru_add_drain_all(s->m);
+	gw_swap_info(s->m, &swap);
+	err = swap.slots ? gw_swap_off(s->m) : 0;
+	if (err || swap.used)
+		storm_lost(s, "%u swap slots are still used", swap.used);
+	for (unsigned i = 0; i < STORM_GROUPS && s->groups[i]; i++) {
+		uint64_t usage = gw_memcg_usage(s->groups[i]);
+
+		if (usage)
+			storm_lost(s, "group %u is charged with %llu frames", i,
+				(unsigned long long)usage);
+		gw_memcg_put(s->groups[i]);
+	}
 }
 
 /* The first address space makes the machine's zero page, which stays. */
@@ -261,7 +336,7 @@ begin(struct storm *s, struct gw_storm_report *out)
 		return err;
 	gw_mm_put(mm);
 	out->frames = free_frames(s);
-	return 0;
+	return open_stores(s);
 }
 
 /* One thread is left, as CPU 0. */
@@ -274,6 +349,9 @@ end(struct storm_thread *t, struct gw_storm_report *out)
 	for (unsigned i = 0; i < STORM_PROGRAMS; i++)
 		if (s->running[i])
 			end_program(t, s->running[i], out);
+	if (!s->lost.text[0])
+		storm_files_verify(t);
+	close_stores(s);
 	gw_lru_add_drain_all(s->m);
 	gw_drain_all_pages(s->m);
 	gw_rcu_barrier();
@@ -283,6 +361,51 @@ end(struct storm_thread *t, struct gw_storm_report *out)
 		storm_lost(s, "%llu of %llu frames were not given back",
 			(unsigned long long)(out->frames - out->frames_free),
 			(unsigned long long)out->frames);
+}
+
+/* Background reclaim of a node. */
+struct kswapd {
+	struct storm *s;
+	unsigned node;
+	bool started;
+	pthread_t thread;
+};
+
+static void *
+kswapd_main(void *arg)
+{
+	const struct kswapd *k = arg;
+	struct gw_task task;
+
+	if (gw_task_attach(&task, k->s->m, k->s->n_threads + k->node))
+		return NULL;
+	gw_kswapd(k->s->m, k->node);
+	gw_task_detach(&task);
+	return NULL;
+}
+
+static int
+start_kswapds(struct storm *s, struct kswapd *kswapds)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < STORM_NODES && !err; i++) {
+		kswapds[i] = (struct kswapd){.s = s, .node = i};
+		err = pthread_create(&kswapds[i].thread, NULL, kswapd_main, &kswapds[i]);
+		kswapds[i].started = !err;
+	}
+	return err ? -ENOMEM : 0;
+}
+
+static void
+stop_kswapds(struct storm *s, struct kswapd *kswapds)
+{
+	for (unsigned i = 0; i < STORM_NODES; i++) {
+		if (!kswapds[i].started)
+			continue;
+		gw_kswapd_stop(s->m, i);
+		pthread_join(kswapds[i].thread, NULL);
+	}
 }
 
 static int
@@ -311,15 +434,20 @@ run_threads(struct storm *s, const struct gw_storm_config *config, struct storm_
 static int
 open_machine(struct storm *s, const struct gw_storm_config *config, struct gw_error *err)
 {
-	struct gw_zone_config zone = {.name = "Normal", .end = s->n_frames};
+	gw_pfn_t half = s->n_frames / 2;
+	const struct gw_zone_config zones[STORM_NODES] = {
+		{.name = "Normal", .node = 0, .end = half},
+		{.name = "Normal", .node = 1, .start = half, .end = s->n_frames},
+	};
 	struct gw_machine_config mc;
 	int ret;
 
 	gw_machine_config_init(&mc);
-	mc.n_cpus = config->threads;
+	mc.n_cpus = config->threads + STORM_NODES; /* the last for kswapd */
 	mc.n_frames = s->n_frames;
-	mc.zones = &zone;
-	mc.n_zones = 1;
+	mc.zones = zones;
+	mc.n_zones = STORM_NODES;
+	mc.min_free_kbytes = s->n_frames / 16;
 	ret = gw_soft_create(&mc, &s->soft, err);
 	if (!ret)
 		s->m = gw_soft_machine(s->soft);
@@ -330,6 +458,7 @@ static int
 run(struct storm *s, const struct gw_storm_config *config, struct gw_storm_report *out)
 {
 	struct storm_thread *threads = calloc(config->threads, sizeof(*threads));
+	struct kswapd kswapds[STORM_NODES] = {0};
 	struct gw_task task;
 	int ret;
 
@@ -340,15 +469,40 @@ run(struct storm *s, const struct gw_storm_config *config, struct gw_storm_repor
 	if (!ret) {
 		ret = begin(s, out);
 		if (!ret)
+			ret = start_kswapds(s, kswapds);
+		if (!ret)
 			ret = run_threads(s, config, threads, out);
+		stop_kswapds(s, kswapds);
 		report(s, out);
 		if (!ret)
 			end(&threads[0], out);
+		else
+			close_stores(s);
 		gw_task_detach(&task);
 	}
 	out->lost = s->lost;
 	free(threads);
 	return ret;
+}
+
+/* 0, or -EINVAL with a line that says why. */
+static int
+check_config(const struct gw_storm_config *config, gw_pfn_t n_frames, struct gw_error *err)
+{
+	const unsigned most = GW_CPUS_MAX - STORM_NODES;
+	struct gw_error unused;
+
+	if (!err)
+		err = &unused;
+	if (n_frames < FRAMES_LEAST)
+		snprintf(err->text, sizeof(err->text), "%u frames: a storm needs %u", n_frames,
+			FRAMES_LEAST);
+	else if (config->threads < 1 || config->threads > most)
+		snprintf(err->text, sizeof(err->text), "%u threads: a storm has 1 to %u",
+			config->threads, most);
+	else
+		return 0;
+	return -EINVAL;
 }
 
 int
@@ -366,11 +520,9 @@ gw_storm_run(
 	for (unsigned i = 0; i < STORM_BLOCKS; i++)
 		s->blocks[i] = GW_PFN_NONE;
 	pthread_mutex_init(&s->table, NULL);
-	if (s->n_frames < FRAMES_LEAST && err) {
-		snprintf(err->text, sizeof(err->text), "%u frames: a storm needs %u", s->n_frames,
-			FRAMES_LEAST);
-	}
-	ret = s->n_frames < FRAMES_LEAST ? -EINVAL : open_machine(s, config, err);
+	ret = check_config(config, s->n_frames, err);
+	if (!ret)
+		ret = open_machine(s, config, err);
 	if (!ret) {
 		ret = run(s, config, out);
 		gw_soft_destroy(s->soft);

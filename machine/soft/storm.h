@@ -4,13 +4,17 @@
  *
  * Idea. Threads write and verify self-checking words in address spaces of a soft machine; the same
  * threads fork them, exec, exit, map, unmap, protect, move and resize their mappings, give
- * memory back, compact zones and migrate pages picked at random. What must hold:
+ * memory back, map files shared and private, truncate them and write them back, reclaim, compact
+ * zones, migrate pages picked at random and move pages between two nodes, with swap and in memory
+ * control groups. What must hold:
  *   - a word read is the word last written there (after fork: by the parent, before or while it
  * forked)
  *   - what was never written, or given back, reads as zero
  *   - what may not be accessed faults, and what may be does not
+ *   - a file says the same through every mapping and read directly; beyond its end accesses fault
  *   - additions by several CPUs are never lost
- *   - in the end TLBs agree with page tables, gw_machine_check() finds nothing, all frames are free
+ *   - in the end TLBs agree with page tables, gw_machine_check() finds nothing, all frames and swap
+ * slots are free, nobody is charged
  */
 #ifndef GW_MACHINE_SOFT_STORM_H
 #define GW_MACHINE_SOFT_STORM_H
@@ -33,19 +37,25 @@ enum gw_storm_op {
 	GW_STORM_COMPACT,
 	GW_STORM_MIGRATE,
 	GW_STORM_ALLOC,
+	GW_STORM_FILE,
+	GW_STORM_FILE_IO,
+	GW_STORM_TRUNCATE,
+	GW_STORM_RECLAIM,
+	GW_STORM_MOVE_PAGES,
 	GW_STORM_OPS
 };
 
 const char *gw_storm_op_name(enum gw_storm_op op);
 
 struct gw_storm_report {
-	uint64_t ns;		    /* that it has run */
-	uint64_t ops[GW_STORM_OPS]; /* done */
-	uint64_t words;		    /* verified */
-	uint64_t faults_expected;   /* accesses that had to be refused, and were */
-	uint64_t moved, not_moved;  /* pages, by gw_migrate_pages() */
-	uint64_t programs;	    /* begun, by fork or exec */
-	uint64_t no_memory;	    /* operations given up for want of it */
+	uint64_t ns;				     /* that it has run */
+	uint64_t ops[GW_STORM_OPS];		     /* done */
+	uint64_t words;				     /* verified */
+	uint64_t faults_expected;		     /* accesses that had to be refused, and were */
+	uint64_t moved, not_moved;		     /* pages, by gw_migrate_pages() */
+	uint64_t programs;			     /* begun, by fork or exec */
+	uint64_t no_memory;			     /* operations given up for want of it */
+	uint64_t swapped_out, swapped_in, reclaimed; /* pages */
 	uint64_t hits, misses, faults, shootdowns;
 	/* Once it is over: */
 	unsigned tlb_findings, machine_findings;
@@ -54,7 +64,7 @@ struct gw_storm_report {
 };
 
 struct gw_storm_config {
-	unsigned threads; /* each a CPU of its own, 1 .. GW_CPUS_MAX */
+	unsigned threads; /* each a CPU of its own, 1 .. GW_CPUS_MAX - 2 */
 	uint64_t ns;	  /* how long */
 	uint64_t seed;
 	gw_pfn_t n_frames; /* 0: a machine of 64 MiB */

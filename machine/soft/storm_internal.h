@@ -29,6 +29,9 @@
 #define STORM_PROGRAMS	   16
 #define STORM_COUNTERS	   64 /* words that all threads add to */
 #define STORM_BLOCKS	   48 /* of raw memory that stand in the way */
+#define STORM_FILES	   4
+#define STORM_GROUPS	   3 /* memory control groups */
+#define STORM_NODES	   2
 #define WORDS_PER_PAGE	   (GW_PAGE_SIZE / sizeof(uint64_t))
 #define STORM_REGION_WORDS (STORM_PAGES * WORDS_PER_PAGE)
 
@@ -47,11 +50,21 @@ struct storm_region {
 	struct storm_word *words; /* STORM_REGION_WORDS; those of mapped pages are known */
 };
 
+/* A file: its pages from 1 on as a region says, page 0 for counters. */
+struct storm_file {
+	struct gw_mapping *mapping;
+	struct storm_region
+		region; /* its mutex guards the contents; base is whose mapping is looked at */
+	gw_atomic_u64 added[STORM_COUNTERS];
+};
+
 struct storm_program {
 	struct gw_mm *mm;
 	pthread_rwlock_t layout;
 	unsigned users; /* guarded by storm->table */
 	struct storm_region regions[STORM_REGIONS];
+	/* Shared mappings; 0: none. Made under the file's mutex, undone with the layout alone. */
+	gw_atomic_u64 file_maps[STORM_FILES];
 	gw_vaddr_t counters;
 	gw_atomic_u64 added[STORM_COUNTERS]; /* what the counters must be once nobody adds */
 };
@@ -66,6 +79,9 @@ struct storm {
 	gw_atomic_u32 region_ids;
 	gw_atomic_u64 ops[GW_STORM_OPS];
 	gw_atomic_u64 words, faults_expected, programs, no_memory;
+
+	struct storm_file files[STORM_FILES];
+	struct gw_memcg *groups[STORM_GROUPS];
 
 	pthread_mutex_t table;
 	struct storm_program *running[STORM_PROGRAMS]; /* guarded by table */
@@ -115,6 +131,14 @@ void storm_expect_fault(
 	struct storm_thread *t, struct storm_program *p, gw_vaddr_t addr, enum gw_access access);
 bool storm_add(struct storm_thread *t, struct storm_program *p);
 
+/* What a page of a region says, in t->buf; p NULL: it was not looked at through a program. */
+bool storm_check_page(struct storm_thread *t, const struct storm_program *p, struct storm_region *r,
+	unsigned page);
+/* New words [first, first + n), at most a page's worth, in t->buf, with their version; and what is
+ * known of them once they were written, or not wholly. */
+uint32_t storm_make_words(struct storm_thread *t, struct storm_region *r, size_t first, size_t n);
+void storm_know_words(struct storm_region *r, size_t first, size_t n, uint32_t version, int err);
+
 /* ---- storm_program.c ---- */
 
 struct storm_program *storm_pick(struct storm_thread *t);
@@ -133,6 +157,19 @@ void storm_layout(struct storm_thread *t, struct storm_program *p, enum gw_storm
 void storm_compact(struct storm_thread *t);
 void storm_migrate(struct storm_thread *t);
 void storm_alloc(struct storm_thread *t);
+void storm_reclaim(struct storm_thread *t);
+void storm_move_pages(struct storm_thread *t, struct storm_program *p);
 void storm_free_blocks(struct storm *s);
+
+/* ---- storm_file.c ---- */
+
+int storm_files_open(struct storm *s);
+/* Also after a failed opening. */
+void storm_files_close(struct storm *s);
+/* All of them, when nobody else is there. */
+void storm_files_verify(struct storm_thread *t);
+void storm_file(struct storm_thread *t, struct storm_program *p);
+void storm_truncate(struct storm_thread *t);
+void storm_file_io(struct storm_thread *t);
 
 #endif

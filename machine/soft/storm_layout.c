@@ -67,15 +67,15 @@ static void
 advise(struct storm_thread *t, struct piece *x)
 {
 	static const enum gw_advice advices[] = {
-		GW_MADV_COLD, GW_MADV_HUGEPAGE, GW_MADV_NOHUGEPAGE};
-	unsigned which = storm_below(t, 5);
+		GW_MADV_COLD, GW_MADV_PAGEOUT, GW_MADV_HUGEPAGE, GW_MADV_NOHUGEPAGE};
+	unsigned which = storm_below(t, 6);
 	int err;
 
-	if (which < 3)
+	if (which < 4)
 		err = gw_madvise(x->p->mm, piece_address(x), piece_bytes(x), advices[which]);
 	else
-		err = gw_mlock(x->p->mm, piece_address(x), piece_bytes(x), which == 3);
-	(void)succeeded(t, x, which < 3 ? "madvise" : "mlock", err);
+		err = gw_mlock(x->p->mm, piece_address(x), piece_bytes(x), which == 4);
+	(void)succeeded(t, x, which < 4 ? "madvise" : "mlock", err);
 }
 
 static void

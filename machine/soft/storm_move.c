@@ -5,6 +5,7 @@
 #include "godwit/alloc.h"
 #include "godwit/compact.h"
 #include "godwit/migrate.h"
+#include "godwit/reclaim.h"
 #include "machine/soft/storm_internal.h"
 
 static enum gw_migrate_mode
@@ -30,15 +31,14 @@ storm_compact(struct storm_thread *t)
 	if (storm_below(t, 4) == 0)
 		gw_compact_all_zones(t->s->m);
 	else
-		(void)gw_compact_zone(t->s->m, 0, &request, NULL);
+		(void)gw_compact_zone(t->s->m, storm_below(t, STORM_NODES), &request, NULL);
 }
 
 static int
 get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
 {
 	(void)ctx;
-	(void)src;
-	return gw_alloc_pages(m, GW_GFP_MOVABLE, 0, order, dst);
+	return gw_alloc_pages(m, GW_GFP_MOVABLE, src % STORM_NODES, order, dst);
 }
 
 void
@@ -90,4 +90,73 @@ storm_free_blocks(struct storm *s)
 		if (old != GW_PFN_NONE)
 			gw_put_page(s->m, old);
 	}
+}
+
+void
+storm_reclaim(struct storm_thread *t)
+{
+	unsigned group = storm_below(t, 2 * STORM_GROUPS);
+
+	(void)gw_reclaim(t->s->m, storm_below(t, STORM_NODES),
+		group < STORM_GROUPS ? t->s->groups[group] : NULL, 1 + storm_below(t, 256));
+}
+
+static bool
+is_status(int status)
+{
+	return (status >= 0 && status < STORM_NODES) || status == -EFAULT || status == -ENOENT ||
+	       status == -EACCES || status == -EBUSY || status == -ENOMEM || status == -EAGAIN;
+}
+
+/* An address that the program may have mapped, of memory or of a file. */
+static gw_vaddr_t
+any_address(struct storm_thread *t, struct storm_program *p)
+{
+	struct storm_region *r = &p->regions[storm_below(t, STORM_REGIONS)];
+	gw_vaddr_t base = 0;
+
+	if (storm_below(t, 4) == 0)
+		base = gw_u64_load_relaxed(&p->file_maps[storm_below(t, STORM_FILES)]);
+	if (!base) {
+		pthread_mutex_lock(&r->mutex);
+		base = r->base;
+		pthread_mutex_unlock(&r->mutex);
+	}
+	return base + storm_below(t, STORM_PAGES) * GW_PAGE_SIZE;
+}
+
+static void
+move_some(struct storm_thread *t, struct storm_program *p)
+{
+	uint64_t addrs[64];
+	int nodes[64], status[64];
+	unsigned flags = storm_below(t, 2) ? GW_MOVE_ALL : 0;
+	int ret;
+
+	for (unsigned i = 0; i < 64; i++) {
+		addrs[i] = any_address(t, p);
+		nodes[i] = (int)storm_below(t, STORM_NODES);
+		status[i] = -EINVAL;
+	}
+	ret = gw_move_pages(p->mm, 64, addrs, storm_below(t, 8) ? nodes : NULL, status, flags);
+	if (ret < 0 || ret > 64)
+		storm_lost(t->s, "move_pages gave %d", ret);
+	for (unsigned i = 0; i < 64; i++)
+		if (!is_status(status[i]))
+			storm_lost(t->s, "move_pages: status %d", status[i]);
+}
+
+void
+storm_move_pages(struct storm_thread *t, struct storm_program *p)
+{
+	uint64_t from = 1 + storm_below(t, 3);
+	int ret;
+
+	if (storm_below(t, 8)) {
+		move_some(t, p);
+		return;
+	}
+	ret = gw_migrate_mm(p->mm, from, 1 + storm_below(t, 3));
+	if (ret < 0)
+		storm_lost(t->s, "migrate_pages gave %d", ret);
 }

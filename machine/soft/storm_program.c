@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "godwit/memcg.h"
 #include "machine/soft/storm_internal.h"
 
 #define STACK_TOP	  ((gw_vaddr_t)1 << 46)
@@ -194,11 +195,14 @@ void
 storm_exec(struct storm_thread *t)
 {
 	struct storm_program *p = program_alloc();
+	unsigned group = storm_below(t, 2 * STORM_GROUPS);
 
 	if (!p)
 		return;
 	if (!succeeded(t, "making an address space", gw_mm_create(t->s->m, &p->mm)))
 		p->mm = NULL;
+	else if (group < STORM_GROUPS)
+		gw_mm_set_memcg(p->mm, t->s->groups[group]);
 	if (!p->mm || !build_stack(t, p) || !map_regions(t, p)) {
 		storm_no_memory(t);
 		program_free(p);
@@ -273,6 +277,9 @@ fork_mm(struct storm_program *parent, struct storm_program *child, uint64_t *cou
 		counters[i] = gw_u64_load_relaxed(&parent->added[i]);
 	for (unsigned i = 0; i < STORM_REGIONS; i++)
 		before_fork(&child->regions[i], &parent->regions[i], &done[i]);
+	for (unsigned i = 0; i < STORM_FILES; i++)
+		gw_u64_store_relaxed(
+			&child->file_maps[i], gw_u64_load_relaxed(&parent->file_maps[i]));
 	gw_fence_seq_cst();
 	err = gw_mm_fork(parent->mm, &child->mm);
 	gw_fence_seq_cst(); /* a write whose bytes were copied has raised `begun` */

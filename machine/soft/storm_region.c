@@ -65,11 +65,10 @@ lost_word(struct storm *s, const struct storm_program *p, const struct storm_reg
 
 	storm_lost(s,
 		"address space %u, %#llx: found %#llx, written was %#llx (or up to version %u; "
-		"region "
-		"%ld, page %zu, word %zu)",
-		gw_mm_id(p->mm), (unsigned long long)word_address(r, index),
+		"region %u, page %zu, word %zu)",
+		p ? gw_mm_id(p->mm) : 0, (unsigned long long)word_address(r, index),
 		(unsigned long long)found, (unsigned long long)(min ? make_word(r, index, min) : 0),
-		max, (long)(r - p->regions), index / WORDS_PER_PAGE, index % WORDS_PER_PAGE);
+		max, r->id, index / WORDS_PER_PAGE, index % WORDS_PER_PAGE);
 }
 
 static bool
@@ -102,21 +101,30 @@ access_failed(struct storm_thread *t, const struct storm_program *p, gw_vaddr_t 
 			(unsigned long long)addr, what, -err);
 }
 
-static bool
-verify_page(struct storm_thread *t, struct storm_program *p, struct storm_region *r, unsigned page)
+bool
+storm_check_page(struct storm_thread *t, const struct storm_program *p, struct storm_region *r,
+	unsigned page)
 {
 	size_t first = page * WORDS_PER_PAGE;
-	int err = gw_cpu_read(p->mm, word_address(r, first), t->buf, GW_PAGE_SIZE);
 
-	if (err) {
-		access_failed(t, p, word_address(r, first), "read", err);
-		return false;
-	}
 	for (size_t i = 0; i < WORDS_PER_PAGE; i++)
 		if (!check_word(t->s, p, r, first + i, t->buf[i]))
 			return false;
 	gw_u64_add_relaxed(&t->s->words, WORDS_PER_PAGE);
 	return true;
+}
+
+static bool
+verify_page(struct storm_thread *t, struct storm_program *p, struct storm_region *r, unsigned page)
+{
+	gw_vaddr_t addr = word_address(r, page * WORDS_PER_PAGE);
+	int err = gw_cpu_read(p->mm, addr, t->buf, GW_PAGE_SIZE);
+
+	if (err) {
+		access_failed(t, p, addr, "read", err);
+		return false;
+	}
+	return storm_check_page(t, p, r, page);
 }
 
 bool
@@ -164,20 +172,21 @@ storm_verify_some(struct storm_thread *t, struct storm_program *p, struct storm_
 	return storm_verify(t, p, r, first, first + n < r->end ? first + n : r->end);
 }
 
-/* Write words [first, first + n), at most a page's worth, with a new version. */
-static int
-write_words(struct storm_thread *t, struct storm_program *p, struct storm_region *r, size_t first,
-	size_t n)
+uint32_t
+storm_make_words(struct storm_thread *t, struct storm_region *r, size_t first, size_t n)
 {
 	uint32_t version = gw_u32_load_relaxed(&r->begun) + 1;
-	int err;
 
 	gw_u32_store_relaxed(&r->begun, version);
 	gw_fence_seq_cst(); /* a fork that copies our bytes finds `begun` raised */
 	for (size_t i = 0; i < n; i++)
 		t->buf[i] = make_word(r, first + i, version);
-	err = n == 1 ? gw_cpu_store(p->mm, word_address(r, first), t->buf[0])
-		     : gw_cpu_write(p->mm, word_address(r, first), t->buf, n * sizeof(t->buf[0]));
+	return version;
+}
+
+void
+storm_know_words(struct storm_region *r, size_t first, size_t n, uint32_t version, int err)
+{
 	for (size_t i = first; i < first + n; i++) {
 		if (err) /* the first page may be written, the second not */
 			gw_u32_store_relaxed(&r->words[i].max, version);
@@ -185,6 +194,19 @@ write_words(struct storm_thread *t, struct storm_program *p, struct storm_region
 			know(&r->words[i], version);
 	}
 	gw_u32_store_release(&r->done, version); /* a fork that reads it knows the words above */
+}
+
+/* Write words [first, first + n), at most a page's worth, with a new version. */
+static int
+write_words(struct storm_thread *t, struct storm_program *p, struct storm_region *r, size_t first,
+	size_t n)
+{
+	uint32_t version = storm_make_words(t, r, first, n);
+	gw_vaddr_t addr = word_address(r, first);
+	int err = n == 1 ? gw_cpu_store(p->mm, addr, t->buf[0])
+			 : gw_cpu_write(p->mm, addr, t->buf, n * sizeof(t->buf[0]));
+
+	storm_know_words(r, first, n, version, err);
 	return err;
 }
 

@@ -3,13 +3,16 @@
  * bitlock.c - waiting for a lock bit in a word, in hashed queues (FACTS C3 to C7).
  *
  * Idea. A waiter stands on its own stack, in the queue its word's address hashes to. It sets
- * the word's waiters bit; whoever gives the lock back and finds that bit set walks the queue.
+ * the word's waiters bit; whoever gives the lock back and finds that bit set walks the queue. Flags
+ * of the word that are waited for share its waiters bit and queue: a walk is for one bit, and
+ * passes by those who wait for another.
  *
  * Invariants
  *   Q1  a waiter is linked, and its word's waiters bit set, before it reads the lock bit; both
  *       under the bucket's lock
  *   Q2  the waiters bit is cleared only under the bucket's lock, when no waiter of the word
- *       is linked; it may stay set without one, which costs a walk that finds nothing
+ *       is linked, for whichever bit; it may stay set without one, which costs a walk that
+ *       finds nothing
  *   Q3  a waker unlinks a waiter before it sets WAKE_WOKEN, and touches neither waiter nor
  *       task after that: a waiter may leave once it has seen WAKE_WOKEN, or once it has
  *       found or made itself unlinked under the bucket's lock
@@ -35,6 +38,7 @@
 struct waiter {
 	struct waiter *next, *prev;
 	const gw_atomic_u32 *word; /* the key; a waker reaches the word by its own pointer */
+	uint32_t bit;		   /* the other half of the key: lock or flag */
 	struct gw_task *task;
 	enum gw_wait mode;
 	bool linked; /* all guarded by the bucket's lock */
@@ -163,7 +167,8 @@ gw_bit_wake(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint3
 	gw_spin_lock(&q->lock);
 	for (struct waiter *w = q->first; w; w = next) {
 		next = w->next;
-		if (w->word != word || (w->mode == GW_WAIT_EXCLUSIVE && woke_exclusive))
+		if (w->word != word || w->bit != lock_bit ||
+			(w->mode == GW_WAIT_EXCLUSIVE && woke_exclusive))
 			continue;
 		if (gw_u32_load_relaxed(word) & lock_bit)
 			break; /* C7 */
@@ -284,23 +289,31 @@ wait_dropped(struct wait *wait, void (*drop)(void *arg), void *arg)
 	return wait_interrupted(wait) ? -EINTR : 0;
 }
 
+static struct wait
+wait_for(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t bit, uint32_t waiters_bit)
+{
+	struct gw_task *task = gw_current();
+
+	GW_BUG_ON(NULL, !task);
+	return (struct wait){
+		.queue = queue_of(table, word),
+		.table = table,
+		.word = word,
+		.lock_bit = bit,
+		.waiters_bit = waiters_bit,
+		.waiter = {.word = word, .bit = bit, .task = task},
+	};
+}
+
 int
 gw_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit,
 	enum gw_wait mode, bool killable, void (*drop)(void *arg), void *arg)
 {
-	struct gw_task *task = gw_current();
-	struct wait wait = {
-		.queue = queue_of(table, word),
-		.table = table,
-		.word = word,
-		.lock_bit = lock_bit,
-		.waiters_bit = waiters_bit,
-		.killable = killable,
-		.waiter = {.word = word, .task = task, .mode = mode},
-	};
+	struct wait wait = wait_for(table, word, lock_bit, waiters_bit);
 	int err;
 
-	GW_BUG_ON(NULL, !task);
+	wait.waiter.mode = mode;
+	wait.killable = killable;
 	if (mode == GW_WAIT_DROP)
 		return wait_dropped(&wait, drop, arg);
 	check_may_wait();
@@ -312,4 +325,14 @@ gw_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint3
 		gw_lock_note(GW_RANK_PAGE, false);
 #endif
 	return err;
+}
+
+void
+gw_flag_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag, uint32_t waiters_bit)
+{
+	struct wait wait = wait_for(table, word, flag, waiters_bit);
+
+	gw_might_sleep();
+	wait.waiter.mode = GW_WAIT_SHARED;
+	(void)wait_until_clear(&wait); /* nothing interrupts it */
 }

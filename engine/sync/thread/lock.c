@@ -2,13 +2,13 @@
 /*
  * lock.c - waiting for spinlocks, the sleeping locks, and the checks of both.
  *
- * Idea. The sleeping locks are glibc's; its read-write lock is asked to let waiting writers go
- * before new readers. The checks (GW_CHECKS) compare before they wait, so an inversion is
- * reported where it stands instead of being a deadlock once a month.
+ * Idea. The mutex is glibc's; the read-write lock is rwlock.c's. The checks (GW_CHECKS) compare
+ * before they wait, so an inversion is reported where it stands instead of being a deadlock once a
+ * month.
  *
  * Checked: a lock is waited for only while every lock held is of a lower rank, or of the same
- * where two page-table locks nest. A trylock cannot deadlock: it counts as held but is not
- * compared (the second page lock, PAGE).
+ * where two page-table locks nest, or an anon_vma's lock in a mapping's. A trylock cannot deadlock:
+ * it counts as held but is not compared (the second page lock, PAGE).
  */
 #include "engine/sync/sync.h"
 
@@ -20,7 +20,7 @@ gw_lock_check(enum gw_lock_rank rank)
 
 	if (!task)
 		return;
-	if (task->held[rank] && rank != GW_RANK_PAGETABLE)
+	if (task->held[rank] && rank != GW_RANK_PAGETABLE && rank != GW_RANK_RMAP)
 		gw_sync_bug("lock order: a second lock of one rank");
 	for (unsigned r = rank + 1; r < GW_RANK_NR; r++)
 		if (task->held[r])
@@ -115,66 +115,4 @@ gw_mutex_unlock(gw_mutex *l)
 {
 	gw_lock_forget(l->rank, false);
 	pthread_mutex_unlock(&l->mutex);
-}
-
-void
-gw_rw_init(gw_rwlock *l, enum gw_lock_rank rank)
-{
-	pthread_rwlockattr_t attr;
-
-	pthread_rwlockattr_init(&attr);
-	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&l->rwlock, &attr);
-	pthread_rwlockattr_destroy(&attr);
-	l->rank = rank;
-}
-
-void
-gw_rw_read_lock(gw_rwlock *l)
-{
-	gw_might_sleep();
-	gw_lock_check(l->rank);
-	pthread_rwlock_rdlock(&l->rwlock);
-	gw_lock_note(l->rank, false);
-}
-
-bool
-gw_rw_read_trylock(gw_rwlock *l)
-{
-	if (pthread_rwlock_tryrdlock(&l->rwlock))
-		return false;
-	gw_lock_note(l->rank, false);
-	return true;
-}
-
-void
-gw_rw_read_unlock(gw_rwlock *l)
-{
-	gw_lock_forget(l->rank, false);
-	pthread_rwlock_unlock(&l->rwlock);
-}
-
-void
-gw_rw_write_lock(gw_rwlock *l)
-{
-	gw_might_sleep();
-	gw_lock_check(l->rank);
-	pthread_rwlock_wrlock(&l->rwlock);
-	gw_lock_note(l->rank, false);
-}
-
-bool
-gw_rw_write_trylock(gw_rwlock *l)
-{
-	if (pthread_rwlock_trywrlock(&l->rwlock))
-		return false;
-	gw_lock_note(l->rank, false);
-	return true;
-}
-
-void
-gw_rw_write_unlock(gw_rwlock *l)
-{
-	gw_lock_forget(l->rank, false);
-	pthread_rwlock_unlock(&l->rwlock);
 }

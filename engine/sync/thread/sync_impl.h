@@ -133,18 +133,107 @@ void gw_mutex_lock(gw_mutex *l);
 void gw_mutex_unlock(gw_mutex *l);
 GW_MUST_CHECK bool gw_mutex_trylock(gw_mutex *l);
 
+/* A word: readers in the low bits, and the flags below; rwlock.c has the argument. */
+#define GW_RW_WRITER   UINT32_C(0x80000000) /* held for writing */
+#define GW_RW_PENDING  UINT32_C(0x40000000) /* a writer waits: no new readers */
+#define GW_RW_SLEEPERS UINT32_C(0x20000000) /* somebody sleeps on the word */
+
 typedef struct {
-	pthread_rwlock_t rwlock;
+	gw_atomic_u32 word;
 	enum gw_lock_rank rank;
 } gw_rwlock;
 
-void gw_rw_init(gw_rwlock *l, enum gw_lock_rank rank);
-void gw_rw_read_lock(gw_rwlock *l);
-void gw_rw_read_unlock(gw_rwlock *l);
-void gw_rw_write_lock(gw_rwlock *l);
-void gw_rw_write_unlock(gw_rwlock *l);
-GW_MUST_CHECK bool gw_rw_read_trylock(gw_rwlock *l);
-GW_MUST_CHECK bool gw_rw_write_trylock(gw_rwlock *l);
+void gw_rw_read_lock_slow(gw_rwlock *l);
+void gw_rw_write_lock_slow(gw_rwlock *l);
+void gw_rw_wake(gw_rwlock *l);
+
+static inline void
+gw_rw_init(gw_rwlock *l, enum gw_lock_rank rank)
+{
+	gw_u32_store_relaxed(&l->word, 0);
+	l->rank = rank;
+}
+
+GW_MUST_CHECK static inline bool
+gw_rw_read_trylock(gw_rwlock *l)
+{
+	uint32_t word = gw_u32_load_relaxed(&l->word);
+
+	do {
+		if (word & (GW_RW_WRITER | GW_RW_PENDING))
+			return false;
+	} while (!gw_u32_cas_acquire(&l->word, &word, word + 1));
+#if GW_CHECKS
+	gw_lock_note(l->rank, false);
+#endif
+	return true;
+}
+
+static inline void
+gw_rw_read_lock(gw_rwlock *l)
+{
+	gw_might_sleep();
+#if GW_CHECKS
+	gw_lock_check(l->rank);
+#endif
+	if (__builtin_expect(!gw_rw_read_trylock(l), 0))
+		gw_rw_read_lock_slow(l);
+}
+
+static inline void
+gw_rw_read_unlock(gw_rwlock *l)
+{
+	uint32_t word = gw_u32_load_relaxed(&l->word), next;
+
+#if GW_CHECKS
+	gw_lock_forget(l->rank, false);
+#endif
+	do {
+		next = word - 1;
+		if ((next & ~GW_RW_PENDING) == GW_RW_SLEEPERS)
+			next &= ~GW_RW_SLEEPERS; /* the last: R1 */
+	} while (!gw_u32_cas_acq_rel(&l->word, &word, next));
+	if (__builtin_expect(next != word - 1, 0))
+		gw_rw_wake(l);
+}
+
+GW_MUST_CHECK static inline bool
+gw_rw_write_trylock(gw_rwlock *l)
+{
+	uint32_t word = gw_u32_load_relaxed(&l->word);
+
+	do {
+		if (word & ~(GW_RW_PENDING | GW_RW_SLEEPERS))
+			return false;
+		/* Writers that still wait say so again. */
+	} while (!gw_u32_cas_acquire(&l->word, &word, (word & GW_RW_SLEEPERS) | GW_RW_WRITER));
+#if GW_CHECKS
+	gw_lock_note(l->rank, false);
+#endif
+	return true;
+}
+
+static inline void
+gw_rw_write_lock(gw_rwlock *l)
+{
+	gw_might_sleep();
+#if GW_CHECKS
+	gw_lock_check(l->rank);
+#endif
+	if (__builtin_expect(!gw_rw_write_trylock(l), 0))
+		gw_rw_write_lock_slow(l);
+}
+
+static inline void
+gw_rw_write_unlock(gw_rwlock *l)
+{
+#if GW_CHECKS
+	gw_lock_forget(l->rank, false);
+#endif
+	/* release: pairs with the acquire of whoever comes next */
+	if (gw_u32_and_release(&l->word, ~(GW_RW_WRITER | GW_RW_SLEEPERS)) & GW_RW_SLEEPERS)
+		gw_rw_wake(l);
+}
 
 /* ---- page-bit lock ---- */
 
@@ -161,6 +250,8 @@ void gw_waitq_table_destroy(
 	gw_waitq_table *table, void (*release)(void *ctx, void *p, size_t bytes), void *ctx);
 GW_MUST_CHECK int gw_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit,
 	uint32_t waiters_bit, enum gw_wait mode, bool killable, void (*drop)(void *arg), void *arg);
+void gw_flag_wait(
+	gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag, uint32_t waiters_bit);
 void gw_bit_wake(
 	gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit);
 
@@ -190,6 +281,19 @@ gw_bit_unlock(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uin
 #endif
 	if (__builtin_expect((old & waiters_bit) != 0, 0))
 		gw_bit_wake(table, word, lock_bit, waiters_bit);
+}
+
+static inline void
+gw_flag_clear(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag, uint32_t waiters_bit)
+{
+	uint32_t old = gw_u32_and_release(word, ~flag); /* pairs with the acquire of who waits */
+
+#if GW_CHECKS
+	if (!(old & flag))
+		gw_sync_bug("a flag was cleared that was not set");
+#endif
+	if (__builtin_expect((old & waiters_bit) != 0, 0))
+		gw_bit_wake(table, word, flag, waiters_bit);
 }
 
 /* ---- reference counts ---- */
