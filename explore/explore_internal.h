@@ -272,9 +272,9 @@ void gw_x_object_name(const struct gw_explorer *x, uintptr_t address, char *out,
 
 /* ---- machine.c, cpu.c ---- */
 
-/* The machine's frame that an address lies in, or GW_PFN_NONE. */
-gw_pfn_t gw_x_frame_of(const struct gw_explorer *x, uintptr_t address);
-bool gw_x_frame_is_free(const struct gw_explorer *x, gw_pfn_t pfn);
+/* An access to an address, which may be a byte of the machine's frames. False: of *frame, which is
+ * free. */
+bool gw_x_machine_access(struct gw_explorer *x, uintptr_t address, bool changes, gw_pfn_t *frame);
 void gw_x_machine_name(const struct gw_explorer *x, uintptr_t address, char *out, size_t size);
 GW_MUST_CHECK int gw_x_machine_keep(struct gw_explorer *x);
 void gw_x_machine_reset(struct gw_explorer *x);

@@ -54,15 +54,22 @@ gw_x_machine_of(const struct gw_explorer *x)
 
 /* ---- the machine's operations ---- */
 
+static void
+mark_dirty(struct gw_x_machine *xm, gw_pfn_t frame)
+{
+	if (xm->is_dirty[frame])
+		return;
+	xm->is_dirty[frame] = true;
+	xm->dirty[xm->n_dirty++] = frame;
+}
+
+/* Who asks may be about to clear it; words of page tables are told by accesses. */
 static void *
 frame_address(void *ctx, gw_pfn_t frame)
 {
 	struct gw_x_machine *xm = ctx;
 
-	if (!xm->is_dirty[frame]) {
-		xm->is_dirty[frame] = true;
-		xm->dirty[xm->n_dirty++] = frame;
-	}
+	mark_dirty(xm, frame);
 	return xm->bytes + ((size_t)frame << GW_PAGE_SHIFT);
 }
 
@@ -291,22 +298,20 @@ gw_x_machine_reset(struct gw_explorer *x)
 
 /* ---- looking ---- */
 
-gw_pfn_t
-gw_x_frame_of(const struct gw_explorer *x, uintptr_t address)
-{
-	size_t at = address - (uintptr_t)x->machine->bytes;
-
-	if (at >= (size_t)x->machine->n_frames << GW_PAGE_SHIFT)
-		return GW_PFN_NONE;
-	return (gw_pfn_t)(at >> GW_PAGE_SHIFT);
-}
-
 bool
-gw_x_frame_is_free(const struct gw_explorer *x, gw_pfn_t pfn)
+gw_x_machine_access(struct gw_explorer *x, uintptr_t address, bool changes, gw_pfn_t *frame)
 {
-	enum gw_page_type type = gw_flags_type(gw_page(x->machine->machine, pfn)->flags.v);
+	struct gw_x_machine *xm = x->machine;
+	size_t at = address - (uintptr_t)xm->bytes;
+	enum gw_page_type type;
 
-	return type == GW_PAGE_BUDDY || type == GW_PAGE_FREE || type == GW_PAGE_PCP;
+	if (!xm->machine || at >= (size_t)xm->n_frames << GW_PAGE_SHIFT)
+		return true;
+	*frame = (gw_pfn_t)(at >> GW_PAGE_SHIFT);
+	if (changes)
+		mark_dirty(xm, *frame);
+	type = gw_flags_type(gw_page(xm->machine, *frame)->flags.v);
+	return type != GW_PAGE_BUDDY && type != GW_PAGE_FREE && type != GW_PAGE_PCP;
 }
 
 struct findings {

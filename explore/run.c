@@ -259,6 +259,7 @@ static void
 hook_access(void *ctx, const volatile void *address, size_t bytes, unsigned how)
 {
 	struct gw_explorer *x = ctx;
+	const char *caller = x->alone ? "check" : x->sched.now->op.func;
 	uintptr_t at = (uintptr_t)address;
 
 	if (gw_x_arena_has(&x->arena, at)) {
@@ -268,18 +269,18 @@ hook_access(void *ctx, const volatile void *address, size_t bytes, unsigned how)
 		if (!block || block->freed) {
 			gw_x_object_name(x, at, name, sizeof(name));
 			gw_x_found(x, block ? GW_EXPLORE_USE_FREED : GW_EXPLORE_WILD,
-				"%s uses %s, which %s", x->sched.now->op.func, name,
+				"%s uses %s, which %s", caller, name,
 				block ? "was freed" : "nobody allocated");
 		}
 	} else if (x->machine) {
-		gw_pfn_t pfn = gw_x_frame_of(x, at);
+		gw_pfn_t pfn;
 
-		if (pfn != GW_PFN_NONE && gw_x_frame_is_free(x, pfn))
+		if (!gw_x_machine_access(x, at, how & GW_CHANGES, &pfn))
 			gw_x_found(x, GW_EXPLORE_USE_FREED,
-				"%s uses the bytes of frame %u, which is free",
-				x->sched.now->op.func, pfn);
+				"%s uses the bytes of frame %u, which is free", caller, pfn);
 	}
-	gw_x_order_access(x, at, (uint32_t)bytes, how);
+	if (!x->alone)
+		gw_x_order_access(x, at, (uint32_t)bytes, how);
 }
 
 const struct gw_sched_hooks gw_x_hooks = {
@@ -363,7 +364,8 @@ run_alone(struct gw_explorer *x, void (*run)(void *arg))
 	gw_sched_prepare(f, run, x);
 	attach(x, f, 0);
 	x->alone = true;
-	x->sched.points = x->sched.watched = false;
+	x->sched.points = false;
+	x->sched.watched = true; /* what was freed, and which frames change */
 	gw_sched_enter(&x->sched, GW_SCHED_ALONE);
 	x->alone = false;
 }
@@ -513,7 +515,7 @@ gw_explore_free(void *p)
 	block = gw_x_arena_free(&x->arena, p);
 	if (!block)
 		gw_x_found(x, GW_EXPLORE_USE_FREED, "%p is freed, which is no block in use", p);
-	if (x->sched.watched)
+	if (x->sched.watched && !x->alone)
 		gw_x_order_access(x, (uintptr_t)p,
 			block->bytes > sizeof(uint64_t) ? block->bytes : sizeof(uint64_t) + 1,
 			GW_CHANGES);

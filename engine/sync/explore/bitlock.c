@@ -15,7 +15,8 @@
 
 struct gw_x_waiter {
 	struct gw_x_waiter *next;
-	const gw_atomic_u32 *word; /* the key */
+	const gw_atomic_u32 *word; /* the key, with bit: lock or flag */
+	uint32_t bit;
 	struct gw_task *task;
 	enum gw_wait mode;
 	bool linked;
@@ -106,8 +107,8 @@ wake_waiter(gw_waitq_table *table, struct gw_x_waiter *w)
 	w->task->wake |= WOKEN;
 }
 
-static void
-wake(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit,
+void
+gw_x_bit_wake(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit,
 	const char *func, int line)
 {
 	bool woke_exclusive = false;
@@ -118,7 +119,8 @@ wake(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t wai
 	gw_sched_access(&word->v, sizeof(word->v), GW_CHANGES);
 	for (struct gw_x_waiter *w = table->first; w; w = next) {
 		next = w->next;
-		if (w->word != word || (w->mode == GW_WAIT_EXCLUSIVE && woke_exclusive))
+		if (w->word != word || w->bit != lock_bit ||
+			(w->mode == GW_WAIT_EXCLUSIVE && woke_exclusive))
 			continue;
 		if (word->v & lock_bit)
 			break; /* C7 */
@@ -240,8 +242,8 @@ wait_until_clear(struct wait *wait)
 		if (wait_interrupted(wait)) {
 			/* A wake-up not used is handed on: nobody else would wake the next. */
 			if ((woken || leave_queue(wait)) && wait->waiter.mode == GW_WAIT_EXCLUSIVE)
-				wake(wait->table, wait->word, wait->lock_bit, wait->waiters_bit,
-					wait->func, wait->line);
+				gw_x_bit_wake(wait->table, wait->word, wait->lock_bit,
+					wait->waiters_bit, wait->func, wait->line);
 			return -EINTR;
 		}
 		again = true;
@@ -269,24 +271,31 @@ wait_dropped(struct wait *wait, void (*drop)(void *arg), void *arg)
 	return wait_interrupted(wait) ? -EINTR : 0;
 }
 
+static struct wait
+wait_for(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t bit, uint32_t waiters_bit)
+{
+	GW_BUG_ON(NULL, !gw_current());
+	return (struct wait){
+		.table = table,
+		.word = word,
+		.lock_bit = bit,
+		.waiters_bit = waiters_bit,
+		.waiter = {.word = word, .bit = bit, .task = gw_current()},
+	};
+}
+
 int
 gw_x_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit,
 	enum gw_wait mode, bool killable, void (*drop)(void *arg), void *arg, const char *func,
 	int line)
 {
-	struct wait wait = {
-		.table = table,
-		.word = word,
-		.lock_bit = lock_bit,
-		.waiters_bit = waiters_bit,
-		.killable = killable,
-		.func = func,
-		.line = line,
-		.waiter = {.word = word, .task = gw_current(), .mode = mode},
-	};
+	struct wait wait = wait_for(table, word, lock_bit, waiters_bit);
 	int err;
 
-	GW_BUG_ON(NULL, !wait.waiter.task);
+	wait.killable = killable;
+	wait.func = func;
+	wait.line = line;
+	wait.waiter.mode = mode;
 	if (mode == GW_WAIT_DROP)
 		return wait_dropped(&wait, drop, arg);
 	check_may_wait();
@@ -296,6 +305,19 @@ gw_x_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uin
 	if (!err && mode == GW_WAIT_EXCLUSIVE)
 		gw_lock_note(GW_RANK_PAGE, false);
 	return err;
+}
+
+void
+gw_x_flag_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag, uint32_t waiters_bit,
+	const char *func, int line)
+{
+	struct wait wait = wait_for(table, word, flag, waiters_bit);
+
+	gw_might_sleep();
+	wait.func = func;
+	wait.line = line;
+	wait.waiter.mode = GW_WAIT_SHARED;
+	(void)wait_until_clear(&wait); /* nothing interrupts it */
 }
 
 /* ---- taking and giving back ---- */
@@ -329,7 +351,23 @@ gw_x_bit_unlock(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, u
 		gw_sync_bug("a page lock was given back that nobody held");
 	word->v &= ~lock_bit;
 	if (old & waiters_bit)
-		wake(table, word, lock_bit, waiters_bit, func, line);
+		gw_x_bit_wake(table, word, lock_bit, waiters_bit, func, line);
+}
+
+void
+gw_x_flag_clear(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag, uint32_t waiters_bit,
+	const char *func, int line)
+{
+	uint32_t old;
+
+	gw_sched_point("clear_flag", word, func, line);
+	gw_sched_access(&word->v, sizeof(word->v), GW_CHANGES);
+	old = word->v;
+	if (!(old & flag))
+		gw_sync_bug("a flag was cleared that was not set");
+	word->v &= ~flag;
+	if (old & waiters_bit)
+		gw_x_bit_wake(table, word, flag, waiters_bit, func, line);
 }
 
 /* ---- interruption ---- */

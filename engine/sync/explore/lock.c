@@ -14,7 +14,7 @@ gw_lock_check(enum gw_lock_rank rank)
 
 	if (!task)
 		return;
-	if (task->held[rank] && rank != GW_RANK_PAGETABLE)
+	if (task->held[rank] && rank != GW_RANK_PAGETABLE && rank != GW_RANK_RMAP)
 		gw_sync_bug("lock order: a second lock of one rank");
 	for (unsigned r = rank + 1; r < GW_RANK_NR; r++)
 		if (task->held[r])

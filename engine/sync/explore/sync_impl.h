@@ -121,11 +121,34 @@ GW_MUST_CHECK bool gw_x_bit_trylock(
 void gw_x_bit_unlock(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit,
 	uint32_t waiters_bit, const char *func, int line);
 
+void gw_x_bit_wake(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit,
+	uint32_t waiters_bit, const char *func, int line);
+
+#define gw_bit_wake(table, word, lock_bit, waiters_bit)                                            \
+	gw_x_bit_wake(table, word, lock_bit, waiters_bit, GW_HERE)
 #define gw_bit_trylock(word, lock_bit) gw_x_bit_trylock(word, lock_bit, GW_HERE)
 #define gw_bit_unlock(table, word, lock_bit, waiters_bit)                                          \
 	gw_x_bit_unlock(table, word, lock_bit, waiters_bit, GW_HERE)
 #define gw_bit_wait(table, word, lock_bit, waiters_bit, mode, killable, drop, arg)                 \
 	gw_x_bit_wait(table, word, lock_bit, waiters_bit, mode, killable, drop, arg, GW_HERE)
+
+void gw_x_flag_clear(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag,
+	uint32_t waiters_bit, const char *func, int line);
+void gw_x_flag_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag, uint32_t waiters_bit,
+	const char *func, int line);
+
+#define gw_flag_clear(table, word, flag, waiters_bit)                                              \
+	gw_x_flag_clear(table, word, flag, waiters_bit, GW_HERE)
+#define gw_flag_wait(table, word, flag, waiters_bit)                                               \
+	gw_x_flag_wait(table, word, flag, waiters_bit, GW_HERE)
+
+/* ---- bytes of frames (engine/sync/bytes.h): one step, which touches the frame as a whole ---- */
+
+void gw_x_bytes_load(void *own, const void *shared, size_t len, const char *func, int line);
+void gw_x_bytes_store(void *shared, const void *own, size_t len, const char *func, int line);
+
+#define gw_bytes_load(own, shared, len)	 gw_x_bytes_load(own, shared, len, GW_HERE)
+#define gw_bytes_store(shared, own, len) gw_x_bytes_store(shared, own, len, GW_HERE)
 
 /* ---- reference counts ---- */
 
