@@ -132,8 +132,7 @@ told_step(struct gw_explorer *x)
 	return x->tracing && x->n_trace ? &x->trace[x->n_trace - 1] : NULL;
 }
 
-static void
-hook_detail(void *ctx, const char *format, ...)
+static void GW_PRINTF(2, 3) hook_detail(void *ctx, const char *format, ...)
 {
 	struct gw_explore_step *step = told_step(ctx);
 	va_list ap;
