@@ -43,8 +43,9 @@ struct gw_mapping {
 	void *ctx;
 	unsigned flags;
 	gw_refcount refs;
-	gw_mutex size_lock;  /* rank SIZE: the size changes, and pages go, by one task at a time */
-	gw_atomic_u64 pages; /* size; shrinks before pages go: seen under a page lock, it is final */
+	gw_mutex size_lock; /* rank SIZE: the size changes, and pages go, by one task at a time */
+	gw_atomic_u64
+		pages; /* size; shrinks before pages go: seen under a page lock, it is final */
 	struct gw_cache cache;
 	gw_rwlock rmap_lock;
 	struct gw_itree vmas; /* gw_vma.file_node, by page offset; guarded by rmap_lock */

@@ -475,8 +475,9 @@ count_flagged(const struct gw_machine *m)
 {
 	uint64_t n = 0;
 
-	for (gw_pfn_t pfn = 0; pfn < m->n_frames; pfn++)
-		n += is_cached(m, pfn);
+	for (unsigned z = 0; z < m->n_zones; z++) /* not the gaps, as in charge.c */
+		for (gw_pfn_t pfn = m->zones[z].start; pfn < m->zones[z].end; pfn++)
+			n += is_cached(m, pfn);
 	return n;
 }
 

@@ -23,8 +23,8 @@ struct gw_mapping;
 /*
  * A store of pages: of a file, or of a swap area. Bytes are those of one page. Any attached task,
  * several at once for different pages; may sleep. Called with no spinlock held, but maybe with an
- * address space's mmap lock, the lock of the page being read, and, truncating, the file's size lock.
- * CPUs may write to a page that is being written: what they change will be written again.
+ * address space's mmap lock, the lock of the page being read, and, truncating, the file's size
+ * lock. CPUs may write to a page that is being written: what they change will be written again.
  */
 struct gw_backing_ops {
 	/* What was last written at index, zeroes if nothing was. 0 or a negative errno (-EIO). */

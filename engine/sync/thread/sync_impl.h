@@ -250,8 +250,7 @@ void gw_waitq_table_destroy(
 	gw_waitq_table *table, void (*release)(void *ctx, void *p, size_t bytes), void *ctx);
 GW_MUST_CHECK int gw_bit_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit,
 	uint32_t waiters_bit, enum gw_wait mode, bool killable, void (*drop)(void *arg), void *arg);
-void gw_flag_wait(
-	gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag, uint32_t waiters_bit);
+void gw_flag_wait(gw_waitq_table *table, gw_atomic_u32 *word, uint32_t flag, uint32_t waiters_bit);
 void gw_bit_wake(
 	gw_waitq_table *table, gw_atomic_u32 *word, uint32_t lock_bit, uint32_t waiters_bit);
 
