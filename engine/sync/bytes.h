@@ -11,6 +11,8 @@
 
 #include "engine/sync/sync.h"
 
+#ifndef gw_bytes_load /* the explorer has its own: a page at a time */
+
 /* How much of the next `len` bytes moves in one step: a word if both sides are aligned for one. */
 static inline size_t
 gw_bytes_step(const void *shared, const void *own, size_t len)
@@ -59,5 +61,7 @@ gw_bytes_store(void *shared, const void *own, size_t len)
 		len -= n;
 	}
 }
+
+#endif
 
 #endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * small.c - what scenarios are made of: a machine that a run resets in no time, pages, migrations.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "explore/scenarios/scenarios.h"
+#include "godwit/soft.h"
+
+int
+gw_small_machine(unsigned n_cpus, struct gw_machine **out)
+{
+	struct gw_zone_config zone = {.name = "Normal", .end = GW_SMALL_FRAMES};
+	struct gw_machine_config config;
+
+	gw_machine_config_init(&config);
+	config.n_cpus = n_cpus;
+	config.max_order = 4;
+	config.pageblock_order = 3;
+	config.n_frames = GW_SMALL_FRAMES;
+	config.zones = &zone;
+	config.n_zones = 1;
+	config.lru_batch = 0;
+	return gw_explore_machine(&config, out, NULL);
+}
+
+int
+gw_small_space(struct gw_machine *m, const char *name, struct gw_mm **out)
+{
+	int err = gw_mm_create(m, out);
+
+	if (err)
+		return err;
+	gw_explore_name(*out, sizeof(**out), name);
+	gw_explore_name(&(*out)->mmap_lock, sizeof((*out)->mmap_lock), "mmap lock");
+	gw_explore_name(&(*out)->table_lock, sizeof((*out)->table_lock), "table lock");
+	gw_explore_name((*out)->leaf_locks, sizeof((*out)->leaf_locks), "leaf lock");
+	return 0;
+}
+
+gw_pfn_t
+gw_small_pfn(struct gw_mm *mm, gw_vaddr_t addr)
+{
+	gw_pfn_t pfn;
+	bool writable;
+
+	return gw_mm_walk(mm, addr, GW_ACCESS_READ, &pfn, &writable) ? GW_PFN_NONE : pfn;
+}
+
+int
+gw_small_page(struct gw_mm *mm, uint64_t value, gw_vaddr_t *addr, gw_pfn_t *pfn)
+{
+	int err = gw_mmap(mm, 0, GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, addr);
+
+	if (!err)
+		err = gw_cpu_store(mm, *addr, value);
+	if (err)
+		return err;
+	gw_lru_add_drain_all(mm->machine);
+	*pfn = gw_small_pfn(mm, *addr);
+	return 0;
+}
+
+int
+gw_small_isolate(struct gw_machine *m, gw_pfn_t pfn, struct gw_page_list *list)
+{
+	gw_page_list_init(list);
+	return gw_isolate_page(m, pfn, GW_MIGRATE_SYNC, list);
+}
+
+static int
+new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+{
+	(void)ctx;
+	(void)src;
+	return gw_alloc_pages(m, GW_GFP_MOVABLE, 0, order, dst);
+}
+
+int
+gw_small_migrate(struct gw_machine *m, struct gw_page_list *list, enum gw_migrate_mode mode)
+{
+	const struct gw_migrate_target target = {.get_new_page = new_page};
+	int left = gw_migrate_pages(m, list, &target, mode, GW_MR_SYSCALL, NULL);
+
+	gw_putback_movable_pages(m, list);
+	return left;
+}
+
+static const char *
+entry_name(gw_pte_t pte)
+{
+	switch (gw_pte_kind(pte)) {
+	case GW_PTE_NONE:
+		return "none";
+	case GW_PTE_IS_PRESENT:
+		return pte & GW_PTE_WRITE ? "present, write," : "present, read,";
+	case GW_PTE_MIGRATION_READ:
+	case GW_PTE_MIGRATION_WRITE:
+		return "migration";
+	default:
+		return "swap";
+	}
+}
+
+/* The entry of an address, without the locks that tasks may hold. */
+static gw_pte_t
+entry_of(const struct gw_mm *mm, gw_vaddr_t addr)
+{
+	const struct gw_machine *m = mm->machine;
+	gw_pte_t pte = gw_pte_present(mm->root, 0);
+
+	for (unsigned level = 4; level-- > 0 && pte;) {
+		const gw_atomic_u64 *words = m->ops->frame_address(m->ctx, gw_pte_pfn(pte));
+
+		pte = gw_u64_load_relaxed(
+			&words[addr >> (GW_PAGE_SHIFT + 9 * level) & (GW_PTES_PER_TABLE - 1)]);
+	}
+	return pte;
+}
+
+void
+gw_small_describe(const struct gw_mm *mm, gw_vaddr_t addr, gw_pfn_t pfn, char *line, size_t size)
+{
+	const struct gw_page *page = gw_page(mm->machine, pfn);
+	uint32_t flags = gw_page_flags(page);
+	gw_pte_t pte = entry_of(mm, addr);
+	int n;
+
+	n = snprintf(line, size, "frame %u: refs %u, maps %u%s%s; entry: %s", pfn,
+		gw_ref_read(&page->refcount), gw_u32_load_relaxed(&page->mapcount),
+		flags & GW_PG_LOCKED ? ", locked" : "", flags & GW_PG_WAITERS ? ", waiters" : "",
+		entry_name(pte));
+	if (pte && n > 0 && (size_t)n < size)
+		snprintf(line + n, size - (size_t)n, " frame %u", gw_pte_pfn(pte));
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* table.c - all scenarios, in order of their names. */
+#include "explore/scenarios/scenarios.h"
+
+const struct gw_explore_scenario *const gw_explore_scenarios[] = {
+	&gw_scenario_put_and_wait,
+	NULL,
+};
