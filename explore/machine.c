@@ -108,15 +108,13 @@ copy_frames(void *ctx, const struct gw_copy *copies, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		size_t bytes = (size_t)copies[i].n << GW_PAGE_SHIFT;
-		void *dst = NULL, *src = NULL;
+		uint8_t *src = frame_address(ctx, copies[i].src);
+		uint8_t *dst = frame_address(ctx, copies[i].dst);
 
-		gw_sched_point(
-			"copy", (uint8_t *)frame_address(ctx, copies[i].src), __func__, __LINE__);
-		for (gw_pfn_t f = copies[i].n; f-- > 0;) {
-			src = frame_address(ctx, copies[i].src + f);
-			dst = frame_address(ctx, copies[i].dst + f);
-			gw_sched_access(src, GW_PAGE_SIZE, GW_SEES);
-			gw_sched_access(dst, GW_PAGE_SIZE, GW_CHANGES);
+		gw_sched_point("copy", src, __func__, __LINE__);
+		for (size_t at = 0; at < bytes; at += GW_PAGE_SIZE) {
+			gw_sched_access(src + at, GW_PAGE_SIZE, GW_SEES);
+			gw_sched_access(dst + at, GW_PAGE_SIZE, GW_CHANGES);
 		}
 		memcpy(dst, src, bytes);
 		GW_SCHED_DETAIL("frame %u to %u", copies[i].src, copies[i].dst);

@@ -310,8 +310,9 @@ copy_batch(struct migration *mg, struct batch *b)
 		if (!gw_owner_may_copy(mg->m, src, &b->unmapped[i]))
 			continue;
 		b->unmapped[i].copied = true;
-		b->copies[n++] = (struct gw_copy){
+		b->copies[n] = (struct gw_copy){
 			.dst = b->dst[i], .src = src, .n = (gw_pfn_t)1 << page_order(mg->m, src)};
+		n++;
 	}
 	if (n)
 		mg->m->ops->copy_frames(mg->m->ctx, b->copies, n);

@@ -143,7 +143,8 @@ gw_rmap_make_ready(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode
 		return -EOPNOTSUPP;
 	if (file && !file->ops->migrate)
 		return make_clean(m, page, file, mode);
-	if (!owner) { /* A11: the next pass frees it, if it works */
+	/* A11: the next pass frees it, if it works. */
+	if (!gw_ptr_load_relaxed(&gw_page(m, page)->owner)) {
 		(void)gw_page_release_private(m, page);
 		return -EAGAIN;
 	}

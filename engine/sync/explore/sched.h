@@ -74,8 +74,8 @@ struct gw_sched_hooks {
 	/* What came of an operation, for timelines; only if `tracing`. */
 	void (*detail)(void *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 	/* The run has found something: ends in gw_sched_leave(). */
-	void (*bug)(void *ctx, const char *message) __attribute__((noreturn));
-	void (*stuck)(void *ctx, const struct gw_sched_op *op) __attribute__((noreturn));
+	GW_NORETURN void (*bug)(void *ctx, const char *message);
+	GW_NORETURN void (*stuck)(void *ctx, const struct gw_sched_op *op);
 };
 
 struct gw_rcu_head;
