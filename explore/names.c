@@ -49,7 +49,7 @@ block_name(const struct gw_explorer *x, uintptr_t address, char *out, size_t siz
 			snprintf(out, size, "%s's +%#zx",
 				x->scenario->tasks[i - GW_X_REGION_TASK].name, at);
 		else if (address - (uintptr_t)x->state < x->scenario->state_size)
-			snprintf(out, size, "state+%zu", address - (uintptr_t)x->state);
+			snprintf(out, size, "state+%zu", (size_t)(address - (uintptr_t)x->state));
 		else
 			snprintf(out, size, "+%#zx", at);
 		return;

@@ -95,13 +95,15 @@ check_format() {
 }
 
 # Not the tests: cppcheck does not know cmocka's and jansson's macros. Nor does its description
-# of mmap() know of the file descriptor -1 (invalidFunctionArg).
+# of mmap() know of the file descriptor -1 (invalidFunctionArg). Functions that a macro makes are
+# one function to its whole-program check, which then takes one's 0 for another's pointer.
 check_static() {
 	mkdir -p build/check/cppcheck
 	cppcheck --project=build/check/gcc/compile_commands.json --quiet --error-exitcode=1 \
 		--enable=warning,performance,portability --inline-suppr -j "$(nproc)" \
 		--cppcheck-build-dir=build/check/cppcheck \
 		--suppress=missingIncludeSystem --suppress=invalidFunctionArg \
+		--suppress='ctunullpointer:*engine/sync/explore/*' \
 		--suppress='*:tests/*' --suppress='*:/usr/*'
 }
 
