@@ -258,6 +258,7 @@ gw_explore_machine(
 	if (ret)
 		return ret;
 	gw_current()->machine = xm->machine;
+	xm->machine->without = gw_x_now()->options->without;
 	ret = seed(xm->machine, config);
 	if (!ret)
 		*out = xm->machine;

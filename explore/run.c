@@ -557,9 +557,3 @@ gw_explore_task(unsigned task)
 {
 	return gw_x_now()->sched.fibers[task].task;
 }
-
-uint64_t
-gw_explore_without(void)
-{
-	return gw_x_now()->options->without;
-}

@@ -24,6 +24,7 @@
 #include "engine/phys/page.h"
 #include "engine/sync/bug.h"
 #include "godwit/alloc.h"
+#include "godwit/fix.h"
 #include "godwit/machine.h"
 #include "godwit/migrate.h"
 #include "godwit/mm.h"
@@ -133,7 +134,24 @@ struct gw_machine {
 	struct gw_memcg *memcgs; /* all of them; guarded by memcg_lock */
 	gw_atomic_u32 mm_ids;	 /* address spaces made so far */
 	gw_atomic_u32 zero_page; /* set once, by the first address space; before, GW_PFN_NONE */
+#ifdef GW_FIXES_REMOVABLE
+	uint64_t without; /* GW_WITHOUT() of the fixes that it does not have */
+#endif
 };
+
+/* Does the machine have this fix (godwit/fix.h)? It is true, not asked, unless the explorer's
+ * engine is built. */
+static inline bool
+gw_fix(const struct gw_machine *m, enum gw_fix fix)
+{
+#ifdef GW_FIXES_REMOVABLE
+	return !(m->without & GW_WITHOUT(fix));
+#else
+	(void)m;
+	(void)fix;
+	return true;
+#endif
+}
 
 /* ---- frames ---- */
 

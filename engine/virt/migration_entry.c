@@ -147,11 +147,12 @@ gw_migration_entry_wait(struct gw_mm *mm, gw_atomic_u64 *entry, gw_spinlock *lea
 	struct gw_machine *m = mm->machine;
 	struct held held = {.mm = mm, .leaf_lock = leaf_lock};
 	gw_pfn_t page = gw_pte_pfn(gw_u64_load_relaxed(entry));
+	enum gw_wait_era era = gw_fix(m, GW_FIX_PUT_AND_WAIT) ? m->wait_era : GW_ERA_HOLD;
 	int err;
 
 	/* I1: the entry that we see pins the page, and its lock */
 	GW_BUG_ON(m, !(gw_page_flags(gw_page(m, page)) & GW_PG_LOCKED));
-	if (m->wait_era == GW_ERA_NONE)
+	if (era == GW_ERA_NONE)
 		return gw_bit_wait(&m->page_waits, &gw_page(m, page)->flags, GW_PG_LOCKED,
 			GW_PG_WAITERS, GW_WAIT_DROP, true, unlock, &held);
 	if (!gw_get_page_unless_zero(m, page)) { /* its copy is being made: C8 */
@@ -160,7 +161,7 @@ gw_migration_entry_wait(struct gw_mm *mm, gw_atomic_u64 *entry, gw_spinlock *lea
 		return 0;
 	}
 	unlock(&held);
-	if (m->wait_era == GW_ERA_DROP)
+	if (era == GW_ERA_DROP)
 		return gw_page_put_and_wait_locked(m, page, true);
 	err = gw_page_wait_locked(m, page, true);
 	gw_put_page(m, page);

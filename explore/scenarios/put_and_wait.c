@@ -32,8 +32,6 @@ setup(void *arg)
 		err = gw_small_page(s->mm, 42, &s->addr, &s->pfn);
 	if (!err)
 		err = gw_small_isolate(s->m, s->pfn, &s->list);
-	if (!err && gw_explore_without() & GW_WITHOUT_PUT_AND_WAIT)
-		gw_machine_set_wait_era(s->m, GW_ERA_HOLD);
 	return err;
 }
 
@@ -84,6 +82,7 @@ describe(const void *arg, char *line, size_t size)
 const struct gw_explore_scenario gw_scenario_put_and_wait = {
 	.name = "put-and-wait",
 	.row = "C1",
+	.without = GW_WITHOUT(GW_FIX_PUT_AND_WAIT),
 	.story = "a task that waits for a page under migration holds a reference to it, and the "
 		 "migration fails",
 	.state_size = sizeof(struct state),

@@ -7,9 +7,6 @@
 #include "godwit/explore.h"
 #include "godwit/godwit.h"
 
-/* What options.without can name. */
-#define GW_WITHOUT_PUT_AND_WAIT UINT64_C(0x1)
-
 extern const struct gw_explore_scenario gw_scenario_put_and_wait;
 
 /* ---- small.c: a machine of 64 frames, an address space, pages ---- */

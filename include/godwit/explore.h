@@ -66,6 +66,7 @@
 #ifndef GODWIT_EXPLORE_H
 #define GODWIT_EXPLORE_H
 
+#include "fix.h"
 #include "machine.h"
 
 #define GW_EXPLORE_TASKS 8
@@ -81,6 +82,7 @@ struct gw_explore_task {
 struct gw_explore_scenario {
 	const char *name;  /* lower case, words joined by '-' */
 	const char *row;   /* of FACTS, or NULL */
+	uint64_t without;  /* GW_WITHOUT() of each fix without which, alone, something is found */
 	const char *story; /* one sentence: what goes wrong if it goes wrong */
 	size_t state_size; /* bytes of `state`, zeroed before setup() */
 
@@ -148,11 +150,9 @@ void gw_explore_name(const void *address, size_t bytes, const char *name);
  * gw_task_interrupt(). */
 struct gw_task *gw_explore_task(unsigned task);
 
-/* Options.without of this search. */
-uint64_t gw_explore_without(void);
-
 /*
- * Make the scenario's machine, once, in setup(): `config` as for gw_machine_create(), all frames
+ * Make the scenario's machine, once, in setup(), without the fixes that the search does without:
+ * `config` as for gw_machine_create(), all frames
  * of its zones free, bytes behind each, a TLB per CPU. gw_cpu_load(), gw_cpu_store(),
  * gw_cpu_add(), gw_cpu_read() and gw_cpu_write() of godwit/soft.h work on it. It goes with the
  * run; teardown() may gw_machine_destroy() it. 0, -EINVAL, -ENOMEM; err may be NULL.
@@ -208,7 +208,7 @@ struct gw_explore_options {
 	unsigned depth;		  /* PCT; 0: 3 */
 	unsigned max_preemptions; /* PREEMPT; 0: 3. UINT_MAX: until exhausted */
 	unsigned max_steps;	  /* of one run, beyond which it is a livelock; 0: 20,000 */
-	uint64_t without;	  /* bit set of fixes to do without; for gw_explore_without() */
+	uint64_t without;	  /* GW_WITHOUT() of the fixes to do without */
 	/* Run this schedule and no other (struct gw_explore_result.schedule). */
 	const char *schedule;
 	bool keep_going;  /* count findings, keep the first, go on */

@@ -6,6 +6,7 @@
 #include "types.h"
 #include "task.h"
 #include "machine.h"
+#include "fix.h"
 #include "seed.h"
 #include "alloc.h"
 #include "zone.h"

@@ -14,6 +14,8 @@
 #include "godwit/task.h"
 
 #define GW_CACHE_LINE 64
+/* Fixes can be left out (gw_fix()). */
+#define GW_FIXES_REMOVABLE 1
 
 #if !GW_CHECKS
 #error "the explorer's engine is built with GW_CHECKS=1"
