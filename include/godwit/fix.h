@@ -4,8 +4,8 @@
  *
  * Idea. Each of these closed a race that took years to find. The engine has them all; built for
  * the explorer it can be told to leave some out (struct gw_explore_options.without), and then the
- * race is there to be looked at. In the library for threads they are not even asked for: gw_fix() is
- * true when it is compiled (tests/test_fixes_are_free.sh compares the instructions).
+ * race is there to be looked at. In the library for threads they are not even asked for: gw_fix()
+ * is true when it is compiled (tests/test_fixes_are_free.sh compares the instructions).
  */
 #ifndef GODWIT_FIX_H
 #define GODWIT_FIX_H
