@@ -25,6 +25,7 @@ struct slow_alloc {
 	struct gw_machine *m;
 	gw_gfp_t gfp;
 	unsigned node, order;
+	uint64_t nodes; /* that the page may come from */
 	enum priority priority;
 	unsigned retries;
 	enum gw_compact_result result; /* of the last direct compaction */
@@ -35,7 +36,7 @@ struct slow_alloc {
 static int
 try_free(const struct slow_alloc *a, gw_pfn_t *out)
 {
-	return gw_alloc_from_zonelist(a->m, a->gfp, a->node, a->order, GW_WMARK_MIN, out);
+	return gw_alloc_from_nodes(a->m, a->gfp, a->node, a->nodes, a->order, GW_WMARK_MIN, out);
 }
 
 static enum gw_compact_result
@@ -60,13 +61,14 @@ static enum gw_compact_result
 compact_zonelist(const struct slow_alloc *a)
 {
 	const struct gw_node *node = &a->m->nodes[a->node];
-	unsigned n = a->gfp & GW_GFP_THISNODE ? node->n_local : node->n_zonelist;
 	enum gw_compact_result result = GW_COMPACT_SKIPPED;
 
-	for (unsigned i = 0; i < n && !gw_compact_interrupted(); i++) {
+	for (unsigned i = 0; i < node->n_zonelist && !gw_compact_interrupted(); i++) {
 		unsigned zone = node->zonelist[i];
 		enum gw_compact_result one = GW_COMPACT_DEFERRED;
 
+		if (!gw_zone_in(&a->m->zones[zone], a->nodes))
+			continue;
 		if (a->priority == PRIO_SYNC_FULL || !gw_compact_deferred(a->m, zone, a->order))
 			one = compact_one_zone(a, zone);
 		if (one > result)
@@ -132,7 +134,7 @@ may_compact(const struct slow_alloc *a)
 static int
 direct_reclaim(struct slow_alloc *a, gw_pfn_t *out)
 {
-	a->reclaimed = gw_direct_reclaim(a->m, a->node, a->order, a->gfp);
+	a->reclaimed = gw_direct_reclaim(a->m, a->nodes, a->order, a->gfp);
 	a->no_progress = a->reclaimed && !costly(a) ? 0 : a->no_progress + 1;
 	gw_drain_pages(a->m); /* what was freed stands on a per-CPU list */
 	if (!try_free(a, out))
@@ -146,12 +148,10 @@ direct_reclaim(struct slow_alloc *a, gw_pfn_t *out)
 static bool
 could_reclaim_more(const struct slow_alloc *a)
 {
-	const struct gw_node *node = &a->m->nodes[a->node];
-	unsigned n = a->gfp & GW_GFP_THISNODE ? node->n_local : node->n_zonelist;
 	bool more = false;
 
-	for (unsigned i = 0; i < n && !more; i++)
-		more = gw_reclaimable(a->m, a->m->zones[node->zonelist[i]].node) > 0;
+	for (unsigned node = 0; node < a->m->n_nodes && !more; node++)
+		more = a->nodes >> node & 1 && gw_reclaimable(a->m, node) > 0;
 	return more;
 }
 
@@ -189,7 +189,7 @@ should_retry(struct slow_alloc *a)
 static int
 alloc_slow(struct slow_alloc *a, gw_pfn_t *out)
 {
-	gw_wake_kswapd(a->m, a->node);
+	gw_wake_kswapd(a->m, a->nodes);
 	if (!try_free(a, out))
 		return 0;
 	if (!may_reclaim(a))
@@ -213,16 +213,17 @@ alloc_slow(struct slow_alloc *a, gw_pfn_t *out)
 }
 
 int
-gw_alloc_pages(struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order, gw_pfn_t *out)
+gw_alloc_pages_nodes(struct gw_machine *m, gw_gfp_t gfp, unsigned node, uint64_t nodes,
+	unsigned order, gw_pfn_t *out)
 {
-	struct slow_alloc a = {.m = m, .gfp = gfp, .node = node, .order = order};
+	struct slow_alloc a = {.m = m, .gfp = gfp, .node = node, .order = order, .nodes = nodes};
 	int err;
 
 	if (node >= m->n_nodes || order > m->config.max_order)
 		return -EINVAL;
 	if (gfp & GW_GFP_DIRECT_RECLAIM)
 		gw_might_sleep();
-	if (!gw_alloc_from_zonelist(m, gfp, node, order, GW_WMARK_LOW, out))
+	if (!gw_alloc_from_nodes(m, gfp, node, nodes, order, GW_WMARK_LOW, out))
 		return 0;
 	err = alloc_slow(&a, out);
 	/* Rather mix types inside a pageblock than fail. */
@@ -231,4 +232,10 @@ gw_alloc_pages(struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order
 		err = try_free(&a, out);
 	}
 	return err;
+}
+
+int
+gw_alloc_pages(struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order, gw_pfn_t *out)
+{
+	return gw_alloc_pages_nodes(m, gfp, node, gw_gfp_nodes(gfp, node), order, out);
 }

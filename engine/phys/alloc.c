@@ -122,14 +122,16 @@ take(struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gf
 }
 
 static bool
-unreserve_highatomic(struct gw_machine *m, const struct gw_node *node, unsigned n_zones,
-	enum gw_migratetype type)
+unreserve_highatomic(
+	struct gw_machine *m, const struct gw_node *node, uint64_t nodes, enum gw_migratetype type)
 {
 	bool done = false;
 
-	for (unsigned i = 0; i < n_zones && !done; i++) {
+	for (unsigned i = 0; i < node->n_zonelist && !done; i++) {
 		struct gw_zone *zone = &m->zones[node->zonelist[i]];
 
+		if (!gw_zone_in(zone, nodes))
+			continue;
 		gw_spin_lock(&zone->lock);
 		done = gw_highatomic_unreserve(zone, type);
 		gw_spin_unlock(&zone->lock);
@@ -138,15 +140,17 @@ unreserve_highatomic(struct gw_machine *m, const struct gw_node *node, unsigned 
 }
 
 static gw_pfn_t
-walk_zonelist(struct gw_machine *m, const struct gw_node *node, unsigned n_zones, gw_gfp_t gfp,
+walk_zonelist(struct gw_machine *m, const struct gw_node *node, uint64_t nodes, gw_gfp_t gfp,
 	unsigned order, enum gw_wmark mark)
 {
 	unsigned class = m->zones[node->zonelist[0]].class;
 
-	for (unsigned i = 0; i < n_zones; i++) {
+	for (unsigned i = 0; i < node->n_zonelist; i++) {
 		struct gw_zone *zone = &m->zones[node->zonelist[i]];
 		gw_pfn_t pfn;
 
+		if (!gw_zone_in(zone, nodes))
+			continue;
 		if (!(gfp & GW_GFP_NO_WATERMARKS) &&
 			!gw_zone_watermark_ok(zone, order, gw_zone_wmark(zone, mark), gfp, class))
 			continue;
@@ -169,20 +173,16 @@ clear_frames(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n)
 }
 
 int
-gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, unsigned order,
-	enum gw_wmark mark, gw_pfn_t *out)
+gw_alloc_from_nodes(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, uint64_t nodes,
+	unsigned order, enum gw_wmark mark, gw_pfn_t *out)
 {
 	const struct gw_node *node = &m->nodes[node_id];
-	unsigned n = gfp & GW_GFP_THISNODE ? node->n_local : node->n_zonelist;
-	gw_pfn_t pfn;
+	gw_pfn_t pfn = walk_zonelist(m, node, nodes, gfp, order, mark);
 
-	if (n == 0)
-		return -ENOMEM;
-	pfn = walk_zonelist(m, node, n, gfp, order, mark);
 	/* Under pressure the reserve for high-order atomic requests is given up, block by block. */
 	while (pfn == GW_PFN_NONE && mark == GW_WMARK_MIN &&
-		unreserve_highatomic(m, node, n, gw_gfp_migratetype(gfp)))
-		pfn = walk_zonelist(m, node, n, gfp, order, mark);
+		unreserve_highatomic(m, node, nodes, gw_gfp_migratetype(gfp)))
+		pfn = walk_zonelist(m, node, nodes, gfp, order, mark);
 	if (pfn == GW_PFN_NONE)
 		return -ENOMEM;
 	GW_PROBE3(mm_page_alloc, pfn, order, gfp);
@@ -191,6 +191,13 @@ gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, uns
 		clear_frames(m, pfn, (gw_pfn_t)1 << order);
 	*out = pfn;
 	return 0;
+}
+
+int
+gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order,
+	enum gw_wmark mark, gw_pfn_t *out)
+{
+	return gw_alloc_from_nodes(m, gfp, node, gw_gfp_nodes(gfp, node), order, mark, out);
 }
 
 void

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/phys/buddy.h"
+#include "engine/phys/topology.h"
 
 _Static_assert(GW_ORDERS_MAX <= 16, "an order fits in four bits of a frame's flags");
 
@@ -37,7 +38,8 @@ gw_bug(struct gw_machine *m, const char *message)
 	m->ops->bug(m->ctx, message);
 }
 
-static int GW_PRINTF(2, 3) refuse(struct gw_error *err, const char *format, ...)
+int
+gw_refuse(struct gw_error *err, const char *format, ...)
 {
 	va_list ap;
 
@@ -69,23 +71,23 @@ check_zones(const struct gw_machine_config *c, struct gw_error *err)
 	gw_pfn_t end = 0;
 
 	if (!c->zones || c->n_zones == 0 || c->n_zones > GW_ZONES_MAX)
-		return refuse(err, "%u zones: must be 1 .. %d", c->n_zones, GW_ZONES_MAX);
+		return gw_refuse(err, "%u zones: must be 1 .. %d", c->n_zones, GW_ZONES_MAX);
 	for (unsigned z = 0; z < c->n_zones; z++) {
 		const struct gw_zone_config *zone = &c->zones[z];
 
 		if (!zone->name || zone->node >= GW_NODES_MAX)
-			return refuse(
+			return gw_refuse(
 				err, "zone %u: no name, or node above %d", z, GW_NODES_MAX - 1);
 		if (++of_node[zone->node] > most)
-			return refuse(err, "node %u: more than %zu zones", zone->node, most);
+			return gw_refuse(err, "node %u: more than %zu zones", zone->node, most);
 		if (zone->start < end || zone->start >= zone->end || zone->end > c->n_frames)
-			return refuse(err,
+			return gw_refuse(err,
 				"zone %s: frames [%u, %u) overlap or leave the map of %u",
 				zone->name, zone->start, zone->end, c->n_frames);
 		if (zone->wmark_min > zone->wmark_low || zone->wmark_low > zone->wmark_high)
-			return refuse(err, "zone %s: watermarks descend", zone->name);
+			return gw_refuse(err, "zone %s: watermarks descend", zone->name);
 		if (beyond_memory(zone))
-			return refuse(err,
+			return gw_refuse(err,
 				"zone %s: a watermark or reserve of more frames than a machine has",
 				zone->name);
 		end = zone->end;
@@ -97,23 +99,27 @@ static int
 check_config(const struct gw_machine_config *c, struct gw_error *err)
 {
 	if (c->n_cpus == 0 || c->n_cpus > GW_CPUS_MAX)
-		return refuse(err, "%u CPUs: must be 1 .. %d", c->n_cpus, GW_CPUS_MAX);
+		return gw_refuse(err, "%u CPUs: must be 1 .. %d", c->n_cpus, GW_CPUS_MAX);
 	if (c->max_order >= GW_ORDERS_MAX)
-		return refuse(err, "max_order %u: must be below %d", c->max_order, GW_ORDERS_MAX);
+		return gw_refuse(
+			err, "max_order %u: must be below %d", c->max_order, GW_ORDERS_MAX);
 	if (c->pageblock_order == 0 || c->pageblock_order > c->max_order)
-		return refuse(err, "pageblock_order %u: must be 1 .. max_order (%u)",
+		return gw_refuse(err, "pageblock_order %u: must be 1 .. max_order (%u)",
 			c->pageblock_order, c->max_order);
 	if (c->n_frames == 0 || c->n_frames > GW_PFN_MAX - (1u << GW_ORDERS_MAX))
-		return refuse(
+		return gw_refuse(
 			err, "%u frames: none, or more than a machine can number", c->n_frames);
 	if (c->extfrag_threshold < 0 || c->extfrag_threshold > 1000)
-		return refuse(err, "extfrag_threshold %d: must be 0 .. 1000", c->extfrag_threshold);
+		return gw_refuse(
+			err, "extfrag_threshold %d: must be 0 .. 1000", c->extfrag_threshold);
 	if (c->lru_batch > sizeof(((struct gw_lru_batch *)0)->pages) / sizeof(gw_pfn_t))
-		return refuse(err, "lru_batch %u: must be at most 32", c->lru_batch);
+		return gw_refuse(err, "lru_batch %u: must be at most 32", c->lru_batch);
 	if (c->min_free_kbytes / (GW_PAGE_SIZE / 1024) > GW_PFN_MAX)
-		return refuse(err, "min_free_kbytes %llu: more than a machine has",
+		return gw_refuse(err, "min_free_kbytes %llu: more than a machine has",
 			(unsigned long long)c->min_free_kbytes);
-	return check_zones(c, err);
+	if (check_zones(c, err))
+		return -EINVAL;
+	return gw_topology_check(c, err);
 }
 
 static void *
@@ -203,17 +209,6 @@ init_node(struct gw_machine *m, unsigned id)
 	for (unsigned z = 0; z < m->n_zones; z++)
 		if (m->zones[z].node == id)
 			m->zones[z].class = class ++;
-	/* Nearest node first; within a node from the highest zone down. */
-	for (unsigned distance = 0; distance < m->n_nodes; distance++) {
-		for (unsigned z = m->n_zones; z-- > 0;) {
-			unsigned other = m->zones[z].node;
-
-			if ((other > id ? other - id : id - other) == distance)
-				node->zonelist[node->n_zonelist++] = z;
-		}
-		if (distance == 0)
-			node->n_local = node->n_zonelist;
-	}
 }
 
 static int
@@ -223,14 +218,17 @@ init_tables(struct gw_machine *m, const struct gw_machine_config *config)
 	m->pageblocks = machine_alloc(m, m->n_pageblocks * sizeof(*m->pageblocks));
 	m->zones = machine_alloc(m, m->n_zones * sizeof(*m->zones));
 	m->nodes = machine_alloc(m, m->n_nodes * sizeof(*m->nodes));
+	m->cpu_nodes = machine_alloc(m, m->config.n_cpus * sizeof(*m->cpu_nodes));
 	m->lru_batches = machine_alloc(m, m->config.n_cpus * sizeof(*m->lru_batches));
-	if (!m->pages || !m->pageblocks || !m->zones || !m->nodes || !m->lru_batches)
+	if (!m->pages || !m->pageblocks || !m->zones || !m->nodes || !m->cpu_nodes ||
+		!m->lru_batches)
 		return -ENOMEM;
 	for (unsigned z = 0; z < m->n_zones; z++)
 		if (init_zone(m, z, &config->zones[z]))
 			return -ENOMEM;
 	for (unsigned n = 0; n < m->n_nodes; n++)
 		init_node(m, n);
+	gw_topology_init(m, config);
 	for (unsigned cpu = 0; cpu < m->config.n_cpus; cpu++)
 		gw_spin_init(&m->lru_batches[cpu].lock, GW_RANK_LRU_BATCH);
 	init_pageblocks(m);
@@ -257,13 +255,13 @@ gw_machine_create(const struct gw_machine_config *config, const struct gw_machin
 	gw_spin_init(&m->memcg_lock, GW_RANK_LEAF);
 	m->config = *config;
 	m->config.zones = NULL;
+	m->config.distances = NULL;
+	m->config.adistances = m->config.cpu_nodes = NULL;
 	m->wait_era = GW_ERA_NONE;
 	m->n_frames = config->n_frames;
 	m->n_pageblocks = ((config->n_frames - 1) >> config->pageblock_order) + 1;
 	m->n_zones = config->n_zones;
-	for (unsigned z = 0; z < config->n_zones; z++)
-		if (config->zones[z].node >= m->n_nodes)
-			m->n_nodes = config->zones[z].node + 1;
+	m->n_nodes = gw_config_nodes(config);
 	ret = init_tables(m, config);
 	if (ret) {
 		gw_phys_destroy(m);
@@ -282,6 +280,7 @@ gw_phys_destroy(struct gw_machine *m)
 	for (unsigned z = 0; m->zones && z < m->n_zones; z++)
 		machine_release(m, m->zones[z].pcp, m->config.n_cpus * sizeof(struct gw_pcp));
 	machine_release(m, m->lru_batches, m->config.n_cpus * sizeof(*m->lru_batches));
+	machine_release(m, m->cpu_nodes, m->config.n_cpus * sizeof(*m->cpu_nodes));
 	machine_release(m, m->nodes, m->n_nodes * sizeof(*m->nodes));
 	machine_release(m, m->zones, m->n_zones * sizeof(*m->zones));
 	machine_release(m, m->pageblocks, m->n_pageblocks * sizeof(*m->pageblocks));

@@ -28,6 +28,7 @@
 #include "godwit/machine.h"
 #include "godwit/migrate.h"
 #include "godwit/mm.h"
+#include "godwit/numa.h"
 #include "godwit/task.h"
 #include "godwit/zone.h"
 
@@ -105,13 +106,23 @@ struct gw_node {
 	gw_atomic_u64
 		isolated_frames[2]; /* off the anon and file lists (D12); added and subtracted */
 	gw_atomic_u32 kswapd;	    /* flags: engine/store/kswapd.c */
-	/* Read-only after create: zones to try, in order. */
+	gw_atomic_u32 weight;	    /* for weighted interleaving */
+	/* Promotions to the node in the second that promote_second numbers: frames. */
+	gw_atomic_u64 promote_second, promoted;
+	gw_atomic_u32 next_demotion; /* counts, so that equal targets take turns */
+	/* Read-only after create: zones to try, in order; the node's own come first. */
 	unsigned zonelist[GW_ZONES_MAX];
-	unsigned n_zonelist, n_local; /* all; the node's own, which come first */
+	unsigned n_zonelist;
+	uint8_t distance[GW_NODES_MAX];
+	unsigned tier;
+	bool top_tier;
+	uint64_t lower;		   /* nodes with memory of all lower tiers */
+	uint64_t demotion_targets; /* the nearest ones of the next lower tier */
 };
 
 struct gw_swap;
 struct gw_memcg;
+struct gw_numa_ops;
 
 struct gw_machine {
 	/* Read-only after create. */
@@ -125,6 +136,8 @@ struct gw_machine {
 	unsigned n_zones, n_nodes;
 	struct gw_zone *zones;
 	struct gw_node *nodes;
+	uint8_t *cpu_nodes;		  /* by CPU */
+	uint64_t memory_nodes;		  /* nodes that have a zone */
 	struct gw_lru_batch *lru_batches; /* per CPU */
 	gw_waitq_table page_waits;
 	gw_percpu_u64 events;
@@ -134,6 +147,9 @@ struct gw_machine {
 	struct gw_memcg *memcgs; /* all of them; guarded by memcg_lock */
 	gw_atomic_u32 mm_ids;	 /* address spaces made so far */
 	gw_atomic_u32 zero_page; /* set once, by the first address space; before, GW_PFN_NONE */
+	/* Change while the machine is idle. */
+	struct gw_numa_tunables numa;
+	const struct gw_numa_ops *numa_ops; /* engine/virt/policy.h; NULL: all that is off */
 #ifdef GW_FIXES_REMOVABLE
 	uint64_t without; /* GW_WITHOUT() of the fixes that it does not have */
 #endif
@@ -178,9 +194,14 @@ static inline gw_pfn_t
 gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	const struct gw_page *page = gw_page(m, pfn);
+	uint32_t index;
 
-	return gw_flags_type(gw_page_flags(page)) == GW_PAGE_TAIL ? pfn - gw_frame_index(page)
-								  : pfn;
+	while (gw_flags_type(gw_page_flags(page)) == GW_PAGE_TAIL) {
+		index = gw_u32_load_acquire(&page->index);
+		if (gw_flags_type(gw_page_flags(page)) == GW_PAGE_TAIL)
+			return pfn - index;
+	}
+	return pfn;
 }
 
 /* The zone that holds pfn, NULL in a gap. */
@@ -192,6 +213,31 @@ gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
 			return &m->zones[z];
 	return NULL;
 }
+
+/* ---- nodes (topology.c) ---- */
+
+static inline bool
+gw_zone_in(const struct gw_zone *zone, uint64_t nodes)
+{
+	return nodes >> zone->node & 1;
+}
+
+/* The node of a frame that is in a zone. */
+static inline unsigned
+gw_page_node(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	return gw_page_zone(m, pfn)->node;
+}
+
+/* The node that the current task runs on. */
+static inline unsigned
+gw_current_node(const struct gw_machine *m)
+{
+	return m->cpu_nodes[gw_current_cpu()];
+}
+
+/* The node of the set, not empty, that is nearest to `node`; of equals the lowest. */
+unsigned gw_nearest_node(const struct gw_machine *m, unsigned node, uint64_t nodes);
 
 /* Lists linked through the frames; the caller holds what guards the list. */
 static inline void
@@ -364,11 +410,22 @@ gw_gfp_migratetype(gw_gfp_t gfp)
 	return gfp & GW_GFP_RECLAIMABLE ? GW_MT_RECLAIMABLE : GW_MT_UNMOVABLE;
 }
 
+/* The nodes that a request for `node` may get its page from. */
+static inline uint64_t
+gw_gfp_nodes(gw_gfp_t gfp, unsigned node)
+{
+	return gfp & GW_GFP_THISNODE ? (uint64_t)1 << node : GW_ALL_NODES;
+}
+
 /*
- * One walk over node's zonelist: per-CPU lists, own lists, claiming and stealing (FACTS 2.2), in
- * zones where `mark` holds. The slow path above (engine/compact) calls it again after compacting.
- * Returns 0 with *out prepared (refcount 1), or -ENOMEM.
+ * One walk over the zones of `nodes` in the order of node's zonelist: per-CPU lists, own lists,
+ * claiming and stealing (FACTS 2.2), in zones where `mark` holds. The slow path above
+ * (engine/compact) calls it again after compacting. Returns 0 with *out prepared (refcount 1), or
+ * -ENOMEM.
  */
+int gw_alloc_from_nodes(struct gw_machine *m, gw_gfp_t gfp, unsigned node, uint64_t nodes,
+	unsigned order, enum gw_wmark mark, gw_pfn_t *out);
+/* The same for the nodes that gfp says. */
 int gw_alloc_from_zonelist(struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order,
 	enum gw_wmark mark, gw_pfn_t *out);
 

@@ -111,18 +111,11 @@ wake(struct gw_machine *m, unsigned node)
 }
 
 void
-gw_wake_kswapd(struct gw_machine *m, unsigned node_id)
+gw_wake_kswapd(struct gw_machine *m, uint64_t nodes)
 {
-	const struct gw_node *node = &m->nodes[node_id];
-	unsigned last = GW_NODES_MAX;
-
-	for (unsigned i = 0; i < node->n_zonelist; i++) {
-		unsigned of_zone = m->zones[node->zonelist[i]].node;
-
-		if (of_zone != last) /* a node's zones follow each other */
-			wake(m, of_zone);
-		last = of_zone;
-	}
+	for (unsigned node = 0; node < m->n_nodes; node++)
+		if (nodes & m->memory_nodes & (uint64_t)1 << node)
+			wake(m, node);
 }
 
 void

@@ -373,20 +373,15 @@ gw_reclaim(struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t
 }
 
 uint64_t
-gw_direct_reclaim(struct gw_machine *m, unsigned node_id, unsigned order, gw_gfp_t gfp)
+gw_direct_reclaim(struct gw_machine *m, uint64_t nodes, unsigned order, gw_gfp_t gfp)
 {
-	const struct gw_node *node = &m->nodes[node_id];
-	unsigned n = gfp & GW_GFP_THISNODE ? node->n_local : node->n_zonelist;
 	struct gw_reclaim_run run = {.m = m, .gfp = gfp, .wanted = GW_RECLAIM_BATCH};
-	uint64_t nodes = 0;
 
 	gw_might_sleep();
 	if (run.wanted < (uint64_t)1 << order)
 		run.wanted = (uint64_t)1 << order;
-	for (unsigned i = 0; i < n; i++)
-		nodes |= (uint64_t)1 << m->zones[node->zonelist[i]].node;
 	gw_count(m, GW_VM_ALLOCSTALL, 1);
-	reclaim_nodes(&run, nodes);
+	reclaim_nodes(&run, nodes & m->memory_nodes);
 	return run.freed;
 }
 

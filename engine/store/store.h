@@ -172,10 +172,10 @@ void gw_memcg_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src);
 
 /* ---- reclaim (reclaim.c, kswapd.c) ---- */
 
-/* Wake the background reclaim of the nodes in node's zonelist. Never sleeps. */
-void gw_wake_kswapd(struct gw_machine *m, unsigned node);
-/* An allocation of `order` from node's zonelist found nothing: frames freed. Counts allocstall. */
-uint64_t gw_direct_reclaim(struct gw_machine *m, unsigned node, unsigned order, gw_gfp_t gfp);
+/* Wake the background reclaim of these nodes, those of them that have memory. Never sleeps. */
+void gw_wake_kswapd(struct gw_machine *m, uint64_t nodes);
+/* An allocation of `order` from these nodes found nothing: frames freed. Counts allocstall. */
+uint64_t gw_direct_reclaim(struct gw_machine *m, uint64_t nodes, unsigned order, gw_gfp_t gfp);
 /* Frames of a node that reclaim might free: of files, and anonymous ones if there is swap. */
 uint64_t gw_reclaimable(const struct gw_machine *m, unsigned node);
 /* Reclaim these isolated pages (MADV_PAGEOUT); those left are put back. Returns frames freed. */

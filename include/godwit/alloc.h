@@ -45,6 +45,13 @@ typedef uint32_t gw_gfp_t;
 GW_MUST_CHECK int gw_alloc_pages(
 	struct gw_machine *m, gw_gfp_t gfp, unsigned node, unsigned order, gw_pfn_t *out);
 
+#define GW_ALL_NODES UINT64_MAX
+
+/* The same from these nodes only, a bit each, the one nearest to `node` first. THISNODE is not
+ * asked. */
+GW_MUST_CHECK int gw_alloc_pages_nodes(struct gw_machine *m, gw_gfp_t gfp, unsigned node,
+	uint64_t nodes, unsigned order, gw_pfn_t *out);
+
 /* One more reference on the (compound) page of `pfn`, which the caller already holds. */
 void gw_get_page(struct gw_machine *m, gw_pfn_t pfn);
 

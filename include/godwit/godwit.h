@@ -10,6 +10,7 @@
 #include "seed.h"
 #include "alloc.h"
 #include "zone.h"
+#include "numa.h"
 #include "migrate.h"
 #include "compact.h"
 #include "mm.h"

@@ -68,6 +68,13 @@ struct gw_machine_config {
 	int extfrag_threshold;		 /* 0 .. 1000; 500 on Linux (D18) */
 	bool compact_unevictable_allowed;
 	unsigned lru_batch; /* pages per CPU before an LRU-add batch drains; 15 on Linux; 0: none */
+	/*
+	 * Nodes (godwit/numa.h); there are as many as the highest of a zone says. The arrays are
+	 * not kept, and may be NULL.
+	 */
+	const uint8_t *distances;   /* [from * nodes + to], 10 to itself, else more; NULL: 20 */
+	const unsigned *adistances; /* abstract distance by node; NULL: GW_ADISTANCE_DRAM all */
+	const unsigned *cpu_nodes;  /* node by CPU; NULL: all on node 0 */
 };
 
 /* A config with Linux's defaults, one CPU, no zones. */
