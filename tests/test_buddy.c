@@ -474,12 +474,12 @@ test_isolate_free_block(void **state)
 	struct gw_zone *zone = &f->m->zones[0];
 
 	(void)state;
-	zone->wmark_low = BLOCK + 1;
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_LOW], BLOCK + 1);
 	gw_spin_lock(&zone->lock);
 	assert_int_equal(gw_isolate_free_block(zone, 0), 0);
 	assert_int_equal(gw_isolate_free_block(zone, 1), 0); /* not a head */
 	assert_int_equal(gw_isolate_free_block(zone, BLOCK), BLOCK);
-	zone->wmark_low = 0;
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_LOW], 0);
 	assert_int_equal(gw_isolate_free_block(zone, 0), BLOCK);
 	gw_spin_unlock(&zone->lock);
 	assert_int_equal(info(f).free, 0);

@@ -453,10 +453,39 @@ beats_the_scanners(void **state)
 	assert_true(evacuate.migrate.succeeded < scanners.migrate.succeeded);
 }
 
+/* Both planners take unevictable pages only where compact_unevictable_allowed (FACTS 2.1). */
+static void
+unevictable_pages_if_allowed(void **state)
+{
+	(void)state;
+	for (unsigned planner = 0; planner < 2; planner++) {
+		struct world *w = world_create(80, 4, 5, 1, NULL);
+		struct gw_compact_request request = whole_zone_request();
+
+		world_movable(w, 0, 0, GW_LRU_UNEVICTABLE);
+		world_draw(w, 1, "...............");
+		world_fill(w, 16, 32, 'u');
+		world_draw(w, 48, "u...............");
+		world_draw(w, 64, "u...............");
+		world_ready(w);
+		request.planner = planner ? GW_PLANNER_EVACUATE : GW_PLANNER_SCANNERS;
+		if (planner)
+			request.order = 4;
+		w->m->config.compact_unevictable_allowed = false;
+		gw_compact_zone(w->m, 0, &request, NULL);
+		assert_int_equal(world_letter(w, 0), 'm');
+		w->m->config.compact_unevictable_allowed = true;
+		gw_compact_zone(w->m, 0, &request, NULL);
+		assert_int_not_equal(world_letter(w, 0), 'm');
+		world_destroy(w);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unevictable_pages_if_allowed),
 		cmocka_unit_test(moves_are_the_fewest),
 		cmocka_unit_test(targets_from_the_hopeless),
 		cmocka_unit_test(foreign_pageblocks_take_nothing),

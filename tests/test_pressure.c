@@ -123,9 +123,9 @@ set_watermarks(struct spaces *s, uint64_t min)
 {
 	struct gw_zone *zone = &s->m->zones[0];
 
-	zone->wmark_min = min;
-	zone->wmark_low = 2 * min;
-	zone->wmark_high = 3 * min;
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_MIN], min);
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_LOW], 2 * min);
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_HIGH], 3 * min);
 }
 
 /* One round frees up to the high watermark, and a boost that was there is over (FACTS 2.1). */

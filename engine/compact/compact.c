@@ -233,7 +233,8 @@ available(struct gw_zone *zone, unsigned order)
 
 	gw_spin_lock(&zone->lock);
 	for (unsigned o = order; o <= zone->machine->config.max_order; o++)
-		n += zone->free_area[o].nr_free << (o - order);
+		n += (zone->free_area[o].nr_free - zone->free_area[o].lists[GW_MT_ISOLATE].n)
+		     << (o - order);
 	gw_spin_unlock(&zone->lock);
 	return n;
 }

@@ -80,7 +80,6 @@ count_used(const struct evacuation *ev, gw_pfn_t pfn, uint32_t flags)
 	gw_pfn_t n = (gw_pfn_t)1 << gw_flags_order(flags);
 
 	if (!gw_is_source(ev->run, pfn, flags, ev->order) ||
-		(flags & GW_PG_UNEVICTABLE && !m->config.compact_unevictable_allowed) ||
 		gw_may_isolate_page(m, pfn, flags, ev->run->request->mode) == -EINVAL)
 		mark(ev, pfn, n, COST_BLOCKED);
 	else if (region->cost < COST_FREE)

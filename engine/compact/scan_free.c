@@ -35,8 +35,11 @@ is_target(const struct gw_compact_run *run, gw_pfn_t start)
 	/* What the run is to make must not be taken apart for it. */
 	if (gw_flags_type(flags) == GW_PAGE_BUDDY && gw_flags_order(flags) >= whole)
 		return false;
-	/* The last, most thorough try of an allocation takes any pageblock (FACTS 2.1). */
-	return (request->direct && request->whole_zone) || gw_is_target_type(m, start);
+	/* The last, most thorough try of an allocation takes any pageblock (FACTS 2.1), but for
+	 * those that somebody empties. */
+	if (request->direct && request->whole_zone)
+		return gw_pageblock_type(m, start) != GW_MT_ISOLATE;
+	return gw_is_target_type(m, start);
 }
 
 static bool

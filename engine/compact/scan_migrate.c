@@ -51,6 +51,9 @@ gw_is_source(const struct gw_compact_run *run, gw_pfn_t pfn, uint32_t flags, uns
 		return false;
 	if (run->request->no_fs && flags & GW_PG_FILE)
 		return false;
+	/* Who empties a range has no choice (D1); compaction has. */
+	if (flags & GW_PG_UNEVICTABLE && !run->m->config.compact_unevictable_allowed)
+		return false;
 	return gw_page_is_movable(gw_page(run->m, pfn));
 }
 

@@ -29,8 +29,6 @@ gw_may_isolate_page(
 	/* On its way to an LRU list, or off one in other hands: these will link it. */
 	if (flags & (GW_PG_ISOLATED | GW_PG_LRU_BATCHED | GW_PG_LRU_HELD))
 		return -EBUSY;
-	if (flags & GW_PG_UNEVICTABLE && !m->config.compact_unevictable_allowed)
-		return -EBUSY;
 	return gw_owner_may_isolate(m, pfn, flags, mode);
 }
 

@@ -14,11 +14,11 @@
 uint64_t
 gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
 {
-	uint64_t boost = gw_u64_load_relaxed(&zone->wmark_boost);
+	uint64_t mark = gw_u64_load_relaxed(&zone->wmark[which]);
 
 	if (which == GW_WMARK_MIN)
-		return zone->wmark_min;
-	return boost + (which == GW_WMARK_LOW ? zone->wmark_low : zone->wmark_high);
+		return mark;
+	return mark + gw_u64_load_relaxed(&zone->wmark_boost);
 }
 
 static bool

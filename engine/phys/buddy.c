@@ -30,6 +30,8 @@ add(gw_atomic_u64 *count, int64_t n)
 static void
 count_free(struct gw_zone *zone, enum gw_migratetype type, int64_t frames)
 {
+	if (type == GW_MT_ISOLATE)
+		return; /* nobody can have them */
 	add(&zone->nr_free, frames);
 	if (type == GW_MT_HIGHATOMIC)
 		add(&zone->nr_free_highatomic, frames);
@@ -152,6 +154,23 @@ gw_buddy_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 		free_and_merge(zone, pfn, zone->machine->config.pageblock_order);
 }
 
+void
+gw_buddy_free_range(struct gw_zone *zone, gw_pfn_t start, gw_pfn_t n)
+{
+	unsigned max_order = zone->machine->config.max_order;
+
+	while (n > 0) {
+		unsigned order = 0;
+
+		while (order < max_order && n >> (order + 1) &&
+			!(start & (((gw_pfn_t)2 << order) - 1)))
+			order++;
+		gw_buddy_free(zone, start, order);
+		start += (gw_pfn_t)1 << order;
+		n -= (gw_pfn_t)1 << order;
+	}
+}
+
 /* Cut a block of order `from`, just taken, down to `order`: the upper halves go back. */
 static void
 expand(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, unsigned from)
@@ -241,10 +260,11 @@ boost_watermark(struct gw_zone *zone)
 {
 	const struct gw_machine_config *config = &zone->machine->config;
 	uint64_t frames = gw_pageblock_frames(zone->machine);
-	uint64_t most = zone->wmark_high * config->watermark_boost_factor / 10000;
+	uint64_t high = gw_u64_load_relaxed(&zone->wmark[GW_WMARK_HIGH]);
+	uint64_t most = high * config->watermark_boost_factor / 10000;
 	uint64_t boost = gw_u64_load_relaxed(&zone->wmark_boost) + frames;
 
-	if (zone->managed < frames * 4 || most == 0)
+	if (gw_u64_load_relaxed(&zone->managed) < frames * 4 || most == 0)
 		return;
 	if (most < frames)
 		most = frames;
@@ -332,7 +352,7 @@ void
 gw_highatomic_reserve(struct gw_zone *zone, gw_pfn_t pfn)
 {
 	struct gw_machine *m = zone->machine;
-	uint64_t most = zone->managed / 100 / gw_pageblock_frames(m);
+	uint64_t most = gw_u64_load_relaxed(&zone->managed) / 100 / gw_pageblock_frames(m);
 
 	if (zone->pageblocks[GW_MT_HIGHATOMIC] < most && gw_pageblock_is_whole(zone, pfn) &&
 		gw_pageblock_type(m, pfn) < GW_MT_PCPTYPES)

@@ -14,6 +14,8 @@ void gw_buddy_insert(struct gw_zone *zone, gw_pfn_t pfn, unsigned order, enum gw
 unsigned gw_buddy_remove(struct gw_zone *zone, gw_pfn_t pfn);
 /* Free a block: merge it with its buddies as far as they are free, and list the result. */
 void gw_buddy_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order);
+/* Free the frames [start, start + n) in the largest aligned blocks. */
+void gw_buddy_free_range(struct gw_zone *zone, gw_pfn_t start, gw_pfn_t n);
 /* Take 2^order frames for `type` (FACTS 2.2), or GW_PFN_NONE. Head and inner frames are FREE. */
 gw_pfn_t gw_buddy_take(
 	struct gw_zone *zone, unsigned order, enum gw_migratetype type, gw_gfp_t gfp);
@@ -25,8 +27,8 @@ bool gw_highatomic_unreserve(struct gw_zone *zone, enum gw_migratetype type);
 
 /* The pageblocks of [pfn, pfn + n) become `type`; their free blocks' lists are the caller's. */
 void gw_pageblock_assign(struct gw_zone *zone, gw_pfn_t pfn, gw_pfn_t n, enum gw_migratetype type);
-/* Does all of pfn's pageblock lie in the zone? Only such a one changes hands. */
-bool gw_pageblock_is_whole(const struct gw_zone *zone, gw_pfn_t pfn);
+void gw_pageblock_set_offline(struct gw_machine *m, gw_pfn_t pfn, bool offline);
+bool gw_pageblock_is_offline(const struct gw_machine *m, gw_pfn_t pfn);
 
 /* Per-CPU lists (pcp.c): which orders they hold, a page from them, a page to them. */
 static inline bool

@@ -7,13 +7,14 @@
  * second goes over the frames in order: each one must be accounted for by exactly one block
  * or page, on a list exactly if its state says so, and the sums must be the counters'.
  *
- * Checks F1 to F4 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, Q1, U1 to U4, L1, E1, I7, J1, J3
+ * Checks F1 to F4 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, P2, Q1, U1 to U4, L1, E1, I7, J1, J3
  * (charge.h). Not Z3: blocks may have been seeded apart.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/phys/buddy.h"
 #include "engine/phys/charge.h"
 
 struct check {
@@ -133,7 +134,7 @@ check_free_areas(struct check *c, struct gw_zone *zone)
 			uint64_t frames = walk_list(c, &zone->free_area[o].lists[t], &claim);
 
 			blocks += zone->free_area[o].lists[t].n;
-			free += frames;
+			free += t == GW_MT_ISOLATE ? 0 : frames;
 			if ((zone->free_area[o].lists[t].n != 0) !=
 				(gw_u32_load_relaxed(&zone->free_orders[t]) >> o & 1))
 				gw_found(c->findings,
@@ -303,6 +304,9 @@ check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *
 			c->findings, "F2: frame %#x of type %d has %u references", pfn, type, refs);
 	if (type != GW_PAGE_USED && gw_ptr_load_relaxed(&page->owner))
 		gw_found(c->findings, "F4: frame %#x of type %d has an owner", pfn, type);
+	if (type != GW_PAGE_RESERVED && gw_pageblock_is_offline(c->m, pfn))
+		gw_found(c->findings, "P2: frame %#x of an offline pageblock has flags %#x", pfn,
+			flags);
 	if (type == GW_PAGE_RESERVED) {
 		if (flags)
 			gw_found(c->findings, "F1: reserved frame %#x has flags %#x", pfn, flags);
@@ -336,9 +340,10 @@ check_frames(struct check *c, struct gw_zone *zone)
 
 	for (gw_pfn_t pfn = zone->start; pfn < zone->end;)
 		pfn += check_head(c, zone, pfn, &managed);
-	if (managed != zone->managed)
+	if (managed != gw_u64_load_relaxed(&zone->managed))
 		gw_found(c->findings, "E1: zone %s manages %llu frames and has %llu", zone->name,
-			(unsigned long long)zone->managed, (unsigned long long)managed);
+			(unsigned long long)gw_u64_load_relaxed(&zone->managed),
+			(unsigned long long)managed);
 }
 
 static void

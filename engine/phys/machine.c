@@ -158,9 +158,10 @@ init_zone(struct gw_machine *m, unsigned id, const struct gw_zone_config *config
 	zone->start = config->start;
 	zone->end = config->end;
 	memcpy(zone->lowmem_reserve, config->lowmem_reserve, sizeof(zone->lowmem_reserve));
-	zone->wmark_min = config->wmark_min;
-	zone->wmark_low = config->wmark_low;
-	zone->wmark_high = config->wmark_high;
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_MIN], config->wmark_min);
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_LOW], config->wmark_low);
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_HIGH], config->wmark_high);
+	zone->wmarks_given = config->wmark_high != 0;
 	gw_spin_init(&zone->lock, GW_RANK_ZONE);
 	for (unsigned o = 0; o < GW_ORDERS_MAX; o++)
 		for (unsigned t = 0; t < GW_MT_NR; t++)

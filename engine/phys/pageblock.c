@@ -2,8 +2,13 @@
 /*
  * pageblock.c - one byte per pageblock: its migratetype and compaction's skip hint.
  *
- * Invariant P1: zone->pageblocks[t] counts the pageblocks of type t whose first frame in the map
- * that belongs to a zone belongs to this one.
+ * Idea. ISOLATE is no type like the others but a bit beside them: whoever asks for the type of an
+ * isolated pageblock is told ISOLATE, and its own type survives (FACTS 2.2).
+ *
+ * Invariants
+ *   P1  zone->pageblocks[t] counts the pageblocks of type t whose first frame in the map that
+ *       belongs to a zone belongs to this one
+ *   P2  all frames of a pageblock that is OFFLINE are reserved
  */
 #include "engine/phys/buddy.h"
 
@@ -28,14 +33,22 @@ gw_pageblock_set_skip(struct gw_machine *m, gw_pfn_t pfn, bool skip)
 		gw_u8_and_relaxed(word(m, pfn), (uint8_t)~GW_PB_SKIP);
 }
 
+/* The word of a pageblock that becomes `type`: ISOLATE keeps the type it had. */
+static uint8_t
+with_type(uint8_t old, enum gw_migratetype type)
+{
+	if (type == GW_MT_ISOLATE)
+		return (uint8_t)(old | GW_PB_ISOLATE);
+	return (uint8_t)((old & ~(GW_PB_TYPE | GW_PB_ISOLATE)) | (unsigned)type);
+}
+
 /* Set the type in the word; readers see the old type or the new one, skip bit intact. */
 static void
 set_type(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type)
 {
 	uint8_t old = gw_u8_load_relaxed(word(m, pfn));
 
-	while (!gw_u8_cas_relaxed(
-		word(m, pfn), &old, (uint8_t)((old & ~GW_PB_TYPE) | (unsigned)type)))
+	while (!gw_u8_cas_relaxed(word(m, pfn), &old, with_type(old, type)))
 		;
 }
 
@@ -113,4 +126,33 @@ gw_pageblock_retype(struct gw_zone *zone, gw_pfn_t pfn, enum gw_migratetype type
 		}
 		start += (gw_pfn_t)1 << order;
 	}
+}
+
+void
+gw_pageblock_isolate(struct gw_zone *zone, gw_pfn_t pfn)
+{
+	gw_pageblock_retype(zone, pfn, GW_MT_ISOLATE);
+}
+
+void
+gw_pageblock_unisolate(struct gw_zone *zone, gw_pfn_t pfn)
+{
+	uint8_t type = gw_u8_load_relaxed(word(zone->machine, pfn)) & GW_PB_TYPE;
+
+	gw_pageblock_retype(zone, pfn, (enum gw_migratetype)type);
+}
+
+void
+gw_pageblock_set_offline(struct gw_machine *m, gw_pfn_t pfn, bool offline)
+{
+	if (offline)
+		gw_u8_or_relaxed(word(m, pfn), GW_PB_OFFLINE);
+	else
+		gw_u8_and_relaxed(word(m, pfn), (uint8_t)~GW_PB_OFFLINE);
+}
+
+bool
+gw_pageblock_is_offline(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	return gw_u8_load_relaxed(word(m, pfn)) & GW_PB_OFFLINE;
 }

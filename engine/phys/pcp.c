@@ -136,9 +136,11 @@ void
 gw_pcp_free(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_pcp *pcp = &zone->pcp[gw_current_cpu()];
-	enum gw_migratetype type = gw_pageblock_type(zone->machine, pfn);
+	enum gw_migratetype type;
 
 	gw_spin_lock(&pcp->lock);
+	/* Under the lock: who isolates a pageblock drains the lists then, and finds all of it. */
+	type = gw_pageblock_type(zone->machine, pfn);
 	pcp->frees += 1u << order;
 	if (type < GW_MT_PCPTYPES && gw_pcp_order(zone->machine, order)) {
 		gw_pcp_insert(zone, pcp, pfn, order, type);

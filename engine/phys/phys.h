@@ -10,7 +10,7 @@
  * Invariants (gw_machine_check())
  *   Z1  a block on free list (order o, type t) starts at a multiple of 2^o, its head says BUDDY and
  *       o, its other frames FREE
- *   Z2  per zone, the free counts by order add up to nr_free (I10)
+ *   Z2  per zone, the free counts by order add up to nr_free and what stands in ISOLATE lists (I10)
  *   Z3  two free buddies of equal order below max_order do not coexist, except as seeded
  *   Z4  no free block or page in use crosses a zone's edge
  *   Z5  a free block stands on the list of its pageblock's type; bit o of free_orders[t] is set
@@ -32,13 +32,17 @@
 #include "godwit/task.h"
 #include "godwit/zone.h"
 
-/* Pageblock byte. The type is written under the zone lock; both are read anywhere. */
-#define GW_PB_TYPE 0x07u
-#define GW_PB_SKIP 0x08u /* compaction found nothing here (FACTS 2.1); a hint, racy by design */
+/* Pageblock byte. All but the hint are written under the zone lock; read anywhere. */
+#define GW_PB_TYPE    0x07u
+#define GW_PB_SKIP    0x08u /* compaction found nothing here (FACTS 2.1); a hint, racy by design */
+#define GW_PB_ISOLATE 0x10u /* its type is ISOLATE, and afterwards what it was (FACTS 2.2) */
+#define GW_PB_OFFLINE 0x20u /* its frames were taken away from the allocator (P2) */
 
 /* Per-CPU lists hold orders 0..3 and the pageblock order, each for the first three migratetypes. */
 #define GW_PCP_SMALL_ORDERS 4
 #define GW_PCP_LISTS	    ((GW_PCP_SMALL_ORDERS + 1) * GW_MT_PCPTYPES)
+
+enum gw_wmark { GW_WMARK_MIN, GW_WMARK_LOW, GW_WMARK_HIGH, GW_WMARK_NR };
 
 struct gw_pcp {
 	gw_spinlock lock; /* rank PCP, over the zone lock */
@@ -80,16 +84,16 @@ struct gw_zone {
 	 * (watermarks). */
 	struct gw_free_area free_area[GW_ORDERS_MAX];
 	gw_atomic_u32 free_orders[GW_MT_NR]; /* one bit per order (Z5) */
-	gw_atomic_u64 nr_free;		     /* frames in free_area */
+	gw_atomic_u64 nr_free;		     /* frames in free_area, but those of ISOLATE lists */
 	gw_atomic_u64 nr_free_highatomic;    /* of these, in HIGHATOMIC lists */
 	gw_atomic_u64 nr_free_cma;
 	gw_atomic_u64 wmark_boost;
-	uint64_t managed;
+	gw_atomic_u64 managed;
 	uint64_t pageblocks[GW_MT_NR]; /* pageblocks by type (P1) */
-	/* Set by gw_seed_done() at the latest, then read-only. */
-	uint64_t wmark_min, wmark_low, wmark_high;
-	/* Guarded by lock. */
 	struct gw_compact_state compact;
+	/* Written by gw_set_watermarks(), read anywhere, relaxed. */
+	gw_atomic_u64 wmark[GW_WMARK_NR];
+	bool wmarks_given; /* by the config: they stay; read-only after create */
 };
 
 struct gw_lru_batch {
@@ -204,6 +208,16 @@ gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
 	return pfn;
 }
 
+/* As gw_page_head(), for one who holds no reference: the two words that it reads may belong to two
+ * uses of the frame, and then lead anywhere. */
+static inline gw_pfn_t
+gw_page_head_seen(const struct gw_machine *m, gw_pfn_t pfn)
+{
+	gw_pfn_t back = pfn - gw_page_head(m, pfn);
+
+	return back <= pfn && back >> m->config.max_order == 0 ? pfn - back : pfn;
+}
+
 /* The zone that holds pfn, NULL in a gap. */
 static inline struct gw_zone *
 gw_page_zone(const struct gw_machine *m, gw_pfn_t pfn)
@@ -303,20 +317,43 @@ gw_pageblock_start(const struct gw_machine *m, gw_pfn_t pfn)
 static inline enum gw_migratetype
 gw_pageblock_type(const struct gw_machine *m, gw_pfn_t pfn)
 {
-	const gw_atomic_u8 *word = &m->pageblocks[pfn >> m->config.pageblock_order];
+	uint8_t word = gw_u8_load_relaxed(&m->pageblocks[pfn >> m->config.pageblock_order]);
 
-	return (enum gw_migratetype)(gw_u8_load_relaxed(word) & GW_PB_TYPE);
+	return word & GW_PB_ISOLATE ? GW_MT_ISOLATE : (enum gw_migratetype)(word & GW_PB_TYPE);
 }
 
+/* Does all of pfn's pageblock lie in the zone? Only such a one changes hands. */
+bool gw_pageblock_is_whole(const struct gw_zone *zone, gw_pfn_t pfn);
 bool gw_pageblock_skip(const struct gw_machine *m, gw_pfn_t pfn);
 void gw_pageblock_set_skip(struct gw_machine *m, gw_pfn_t pfn, bool skip);
 /* Change the type and move the block's free pages to the lists of the new one; a larger free block
  * around it is split. Zone lock held. */
 void gw_pageblock_retype(struct gw_zone *zone, gw_pfn_t pfn, enum gw_migratetype type);
 
+/* The pageblock is ISOLATE from now on, its type remembered; or no longer. Free pages go along to
+ * the lists of what it now is. Zone lock held. */
+void gw_pageblock_isolate(struct gw_zone *zone, gw_pfn_t pfn);
+void gw_pageblock_unisolate(struct gw_zone *zone, gw_pfn_t pfn);
+
+/* ---- ranges of frames (range.c): zone lock held, all of the range in the zone ---- */
+
+/* The first frame of [start, end) that is in no free block, or GW_PFN_NONE. */
+gw_pfn_t gw_range_first_used(const struct gw_zone *zone, gw_pfn_t start, gw_pfn_t end);
+/* Take a range that is free from the buddy lists; what its blocks have outside of it stays there.
+ * Its frames are on no list then, and free. */
+void gw_range_take(struct gw_zone *zone, gw_pfn_t start, gw_pfn_t end);
+/* Whole pageblocks, taken, go offline: reserved, MOVABLE, no longer managed; and come back, free.
+ */
+void gw_range_offline(struct gw_zone *zone, gw_pfn_t start, gw_pfn_t end);
+void gw_range_online(struct gw_zone *zone, gw_pfn_t start, gw_pfn_t end);
+/* Are all pageblocks of the range offline? No lock needed. */
+bool gw_range_is_offline(const struct gw_machine *m, gw_pfn_t start, gw_pfn_t end);
+
 /* ---- watermarks ---- */
 
-enum gw_wmark { GW_WMARK_MIN, GW_WMARK_LOW, GW_WMARK_HIGH };
+/* Compute the watermarks of all zones that the config left open, from what they manage now. Takes
+ * zone 0's lock, which orders those who do. */
+void gw_set_watermarks(struct gw_machine *m);
 
 /*
  * A watermark in frames; low and high with the boost. On Linux min has it too until kswapd has

@@ -55,6 +55,12 @@ gw_seed_pageblock(struct gw_machine *m, gw_pfn_t pfn, enum gw_migratetype type)
 }
 
 static void
+manage(struct gw_zone *zone, gw_pfn_t n)
+{
+	gw_u64_add_relaxed(&zone->managed, n);
+}
+
+static void
 seed_free_frames(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 {
 	for (gw_pfn_t pfn = start; pfn < start + n; pfn++)
@@ -70,17 +76,8 @@ gw_seed_free(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 		return -EINVAL;
 	seed_free_frames(m, start, n);
 	gw_spin_lock(&zone->lock);
-	zone->managed += n;
-	while (n > 0) {
-		unsigned order = 0;
-
-		while (order < m->config.max_order && n >> (order + 1) &&
-			!(start & (((gw_pfn_t)2 << order) - 1)))
-			order++;
-		gw_buddy_free(zone, start, order);
-		start += (gw_pfn_t)1 << order;
-		n -= (gw_pfn_t)1 << order;
-	}
+	manage(zone, n);
+	gw_buddy_free_range(zone, start, n);
 	gw_spin_unlock(&zone->lock);
 	return 0;
 }
@@ -94,7 +91,7 @@ gw_seed_free_block(struct gw_machine *m, gw_pfn_t start, unsigned order)
 		return -EINVAL;
 	seed_free_frames(m, start, (gw_pfn_t)1 << order);
 	gw_spin_lock(&zone->lock);
-	zone->managed += (uint64_t)1 << order;
+	manage(zone, (gw_pfn_t)1 << order);
 	gw_buddy_insert(zone, start, order, gw_pageblock_type(m, start));
 	gw_spin_unlock(&zone->lock);
 	return 0;
@@ -114,7 +111,7 @@ gw_seed_pcp(struct gw_machine *m, gw_pfn_t pfn, unsigned cpu)
 	gw_spin_lock(&zone->pcp[cpu].lock);
 	gw_pcp_insert(zone, &zone->pcp[cpu], pfn, 0, type);
 	gw_spin_unlock(&zone->pcp[cpu].lock);
-	zone->managed++;
+	manage(zone, 1);
 	return 0;
 }
 
@@ -127,7 +124,7 @@ gw_seed_used(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 		return -EINVAL;
 	for (gw_pfn_t pfn = start; pfn < start + n; pfn++)
 		gw_prepare_page(m, pfn, 0);
-	zone->managed += n;
+	manage(zone, n);
 	return 0;
 }
 
@@ -146,32 +143,47 @@ gw_seed_movable(struct gw_machine *m, gw_pfn_t start, unsigned order,
 	gw_ptr_store_relaxed(&page->owner, gw_movable_owner(ops));
 	if (lru != GW_LRU_NR)
 		gw_lru_seed(m, zone, start, lru);
-	zone->managed += (uint64_t)1 << order;
+	manage(zone, (gw_pfn_t)1 << order);
 	return 0;
 }
 
+/* Zone 0's lock held. */
 static void
 set_watermarks(struct gw_zone *zone, uint64_t managed_total)
 {
 	const struct gw_machine_config *config = &zone->machine->config;
 	uint64_t reserve = config->min_free_kbytes * 1024 / GW_PAGE_SIZE;
-	uint64_t gap;
+	uint64_t managed = gw_u64_load_relaxed(&zone->managed), min, gap;
 
-	if (zone->wmark_high || managed_total == 0)
+	if (zone->wmarks_given || managed_total == 0)
 		return;
-	zone->wmark_min = reserve * zone->managed / managed_total;
-	gap = zone->managed * config->watermark_scale_factor / 10000;
-	if (gap < zone->wmark_min / 4)
-		gap = zone->wmark_min / 4;
-	zone->wmark_low = zone->wmark_min + gap;
-	zone->wmark_high = zone->wmark_low + gap;
+	min = reserve * managed / managed_total;
+	gap = managed * config->watermark_scale_factor / 10000;
+	if (gap < min / 4)
+		gap = min / 4;
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_MIN], min);
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_LOW], min + gap);
+	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_HIGH], min + 2 * gap);
+}
+
+void
+gw_set_watermarks(struct gw_machine *m)
+{
+	uint64_t managed = 0;
+
+	gw_spin_lock(&m->zones[0].lock);
+	for (unsigned z = 0; z < m->n_zones; z++)
+		managed += gw_u64_load_relaxed(&m->zones[z].managed);
+	for (unsigned z = 0; z < m->n_zones; z++)
+		set_watermarks(&m->zones[z], managed);
+	gw_spin_unlock(&m->zones[0].lock);
 }
 
 /* A batch of about a thousandth of the zone, at most 63 frames; lists hold a few batches. */
 static void
 set_pcp_sizes(struct gw_zone *zone)
 {
-	uint64_t batch = zone->managed / 1024;
+	uint64_t batch = gw_u64_load_relaxed(&zone->managed) / 1024;
 
 	if (batch > 63)
 		batch = 63;
@@ -190,12 +202,7 @@ set_pcp_sizes(struct gw_zone *zone)
 void
 gw_seed_done(struct gw_machine *m)
 {
-	uint64_t managed = 0;
-
+	gw_set_watermarks(m);
 	for (unsigned z = 0; z < m->n_zones; z++)
-		managed += m->zones[z].managed;
-	for (unsigned z = 0; z < m->n_zones; z++) {
-		set_watermarks(&m->zones[z], managed);
 		set_pcp_sizes(&m->zones[z]);
-	}
 }

@@ -32,11 +32,11 @@ gw_zone_info(struct gw_machine *m, unsigned id, struct gw_zone_info *out)
 		gw_spin_unlock(&zone->pcp[cpu].lock);
 	}
 	gw_spin_lock(&zone->lock);
-	out->managed = zone->managed;
+	out->managed = gw_u64_load_relaxed(&zone->managed);
 	out->free = gw_u64_load_relaxed(&zone->nr_free);
-	out->wmark_min = zone->wmark_min;
-	out->wmark_low = zone->wmark_low;
-	out->wmark_high = zone->wmark_high;
+	out->wmark_min = gw_u64_load_relaxed(&zone->wmark[GW_WMARK_MIN]);
+	out->wmark_low = gw_u64_load_relaxed(&zone->wmark[GW_WMARK_LOW]);
+	out->wmark_high = gw_u64_load_relaxed(&zone->wmark[GW_WMARK_HIGH]);
 	out->boost = gw_u64_load_relaxed(&zone->wmark_boost);
 	for (unsigned o = 0; o < out->n_orders; o++) {
 		out->free_blocks[o] = zone->free_area[o].nr_free;
@@ -67,16 +67,6 @@ free_block_of(const struct gw_machine *m, gw_pfn_t pfn, uint32_t *flags)
 	return pfn;
 }
 
-/* As gw_page_head(), for one who holds no reference: the two words that it reads may belong to two
- * uses of the frame, and then lead anywhere. */
-static gw_pfn_t
-head_seen(const struct gw_machine *m, gw_pfn_t pfn)
-{
-	gw_pfn_t back = pfn - gw_page_head(m, pfn);
-
-	return back <= pfn && back >> m->config.max_order == 0 ? pfn - back : pfn;
-}
-
 static enum gw_frame_state
 used_state(const struct gw_page *page, uint32_t flags)
 {
@@ -93,7 +83,7 @@ gw_frame_info(const struct gw_machine *m, gw_pfn_t pfn, struct gw_frame_info *ou
 
 	if (pfn >= m->n_frames)
 		return -EINVAL;
-	out->head = head_seen(m, pfn);
+	out->head = gw_page_head_seen(m, pfn);
 	flags = gw_page_flags(gw_page(m, out->head));
 	if (gw_flags_type(flags) == GW_PAGE_FREE)
 		out->head = free_block_of(m, pfn, &flags);

@@ -21,11 +21,12 @@
 static uint64_t
 lacks(const struct gw_zone *zone, bool boosted)
 {
-	uint64_t high = boosted ? gw_zone_wmark(zone, GW_WMARK_HIGH) : zone->wmark_high;
+	uint64_t high = boosted ? gw_zone_wmark(zone, GW_WMARK_HIGH)
+				: gw_u64_load_relaxed(&zone->wmark[GW_WMARK_HIGH]);
 	uint64_t free = gw_u64_load_relaxed(&zone->nr_free);
 	uint64_t reserve = gw_u64_load_relaxed(&zone->nr_free_highatomic);
 
-	if (!zone->managed || free > high + reserve)
+	if (!gw_u64_load_relaxed(&zone->managed) || free > high + reserve)
 		return 0;
 	return high + reserve + 1 - free;
 }

@@ -19,6 +19,8 @@
 	X(COMPACT_STALL, "compact_stall")                                                          \
 	X(COMPACT_FAIL, "compact_fail")                                                            \
 	X(COMPACT_SUCCESS, "compact_success")                                                      \
+	X(CMA_ALLOC_SUCCESS, "cma_alloc_success")                                                  \
+	X(CMA_ALLOC_FAIL, "cma_alloc_fail")                                                        \
 	X(PGFAULT, "pgfault")                                                                      \
 	X(PGMAJFAULT, "pgmajfault")                                                                \
 	X(PSWPIN, "pswpin")                                                                        \

@@ -13,6 +13,7 @@
 #include "numa.h"
 #include "migrate.h"
 #include "compact.h"
+#include "contig.h"
 #include "mm.h"
 #include "file.h"
 #include "swap.h"

@@ -117,10 +117,10 @@ void gw_page_list_init(struct gw_page_list *list);
 
 /*
  * Isolate the page of `pfn` for migration: off its LRU list if it is on one, out of the owner's
- * use, with a reference taken. Returns 0, -EBUSY (locked, being freed, refused, unevictable and
- * not allowed, pinned beyond what migration can account for; if mode is not SYNC, under writeback,
- * or dirty of a store that cannot migrate), -EINVAL (free, a tail, without an owner that can move
- * it, of an unmovable file). Any attached task.
+ * use, with a reference taken. Returns 0, -EBUSY (locked, being freed, refused, pinned beyond
+ * what migration can account for; if mode is not SYNC, under writeback, or dirty of a store
+ * that cannot migrate), -EINVAL (free, a tail, without an owner that can move it, of an unmovable
+ * file). Any attached task.
  */
 GW_MUST_CHECK int gw_isolate_page(
 	struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode, struct gw_page_list *list);
