@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/virt/policy.h"
 #include "file_fixture.h"
 
 /* ---- reading and writing ---- */
@@ -490,15 +491,17 @@ new_pages_are_charged(void **state)
 	struct spaces *s = *state;
 	struct store *store = store_create();
 	struct gw_mapping *file = file_on(s, store);
+	struct gw_page_source source = gw_task_source(0);
 	struct gw_memcg *memcg = NULL;
 	gw_pfn_t page;
 
 	assert_int_equal(gw_memcg_create(s->m, 1, &memcg), 0);
+	source.memcg = memcg;
 	for (unsigned i = 0; i < 2; i++) {
-		assert_int_equal(gw_mapping_get_page(file, 1, memcg, &page), 0);
+		assert_int_equal(gw_mapping_get_page(file, 1, &source, &page), 0);
 		assert_int_equal(gw_memcg_usage(memcg), 1);
 		if (i == 0) /* locked: reclaim in the group cannot take it */
-			assert_int_equal(gw_mapping_get_page(file, 2, memcg, &page), -ENOMEM);
+			assert_int_equal(gw_mapping_get_page(file, 2, &source, &page), -ENOMEM);
 		page = gw_mapping_find(file, 1);
 		gw_page_unlock(s->m, page);
 		gw_put_page(s->m, page);

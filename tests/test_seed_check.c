@@ -163,8 +163,8 @@ test_create_survives_each_failed_alloc(void **state)
 		assert_null(f.m);
 		assert_int_equal(gw_u64_load_relaxed(&f.live_bytes), 0);
 	}
-	/* the machine, its five tables, per-CPU lists of two zones, wait queues, counters */
-	assert_int_equal(k, 1 + 5 + 2 + 2 + 1);
+	/* the machine, its six tables, per-CPU lists of two zones, wait queues, counters */
+	assert_int_equal(k, 1 + 6 + 2 + 2 + 1);
 }
 
 /* A task runs on a CPU that the machine has. */

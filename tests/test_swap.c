@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "engine/virt/policy.h"
 #include "swap_fixture.h"
 
 int __real_gw_page_lock_killable(struct gw_machine *m, gw_pfn_t pfn);
@@ -465,14 +466,16 @@ test_charge(void **state)
 {
 	struct area *a = *state;
 	uint32_t slot = swap_out(a, 1);
+	struct gw_page_source source = gw_task_source(0);
 	struct gw_memcg *memcg;
 	gw_pfn_t page;
 
 	assert_int_equal(gw_memcg_create(a->m, 0, &memcg), 0);
+	source.memcg = memcg;
 	gw_current()->flags |= GW_TASK_MEMALLOC; /* no reclaim */
-	assert_int_equal(gw_swap_get_page(a->m, slot, memcg, &page), -ENOMEM);
+	assert_int_equal(gw_swap_get_page(a->m, slot, &source, &page), -ENOMEM);
 	gw_memcg_set_limit(memcg, 1);
-	assert_int_equal(gw_swap_get_page(a->m, slot, memcg, &page), 0);
+	assert_int_equal(gw_swap_get_page(a->m, slot, &source, &page), 0);
 	gw_current()->flags &= ~(uint32_t)GW_TASK_MEMALLOC;
 	assert_ptr_equal(gw_page_memcg(a->m, page), memcg);
 	assert_int_equal(gw_memcg_usage(memcg), 1);

@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "engine/compact/compact_internal.h"
+#include "engine/migrate/isolate.h"
 #include "engine/phys/probe.h"
 
 static const char *const result_names[] = {
@@ -404,7 +405,7 @@ run_scanners(struct gw_compact_run *run)
 	start_positions(run);
 	GW_PROBE5(mm_compaction_begin, run->zone->start, run->migrate_pfn, run->free_pfn,
 		run->zone->end, run->request->mode);
-	gw_lru_add_drain(run->m); /* this CPU's only: other CPUs' would have to be asked (R13) */
+	gw_migrate_prep_local(run->m); /* this CPU's only: other CPUs' would have to be asked (R13) */
 	while ((result = finished(run)) == GW_COMPACT_CONTINUE) {
 		if (!step(run, &moved_from)) {
 			result = GW_COMPACT_CONTENDED;

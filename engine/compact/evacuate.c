@@ -422,6 +422,6 @@ gw_evacuate(struct gw_compact_run *run)
 		return GW_COMPACT_SKIPPED;
 	ev.base = zone->start & ~(((gw_pfn_t)1 << ev.order) - 1);
 	ev.n_regions = ((zone->end - 1 - ev.base) >> ev.order) + 1;
-	gw_lru_add_drain(run->m);
+	gw_migrate_prep_local(run->m);
 	return plan_and_run(&ev);
 }

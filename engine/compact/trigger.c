@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "engine/compact/compact_internal.h"
+#include "engine/migrate/isolate.h"
 
 static void
 compact_zones(struct gw_machine *m, bool all, unsigned node)
@@ -19,7 +20,7 @@ compact_zones(struct gw_machine *m, bool all, unsigned node)
 		.ignore_skip = true,
 	};
 
-	gw_lru_add_drain_all(m);
+	gw_migrate_prep(m);
 	for (unsigned z = 0; z < m->n_zones && !gw_compact_interrupted(); z++)
 		if (all || m->zones[z].node == node)
 			gw_compact_zone(m, z, &request, NULL);

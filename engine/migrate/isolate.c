@@ -32,9 +32,20 @@ gw_may_isolate_page(
 	return gw_owner_may_isolate(m, pfn, flags, mode);
 }
 
-/* Page locked. The reference is the caller's. */
-static int
-isolate_locked(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
+void
+gw_migrate_prep(struct gw_machine *m)
+{
+	gw_lru_add_drain_all(m);
+}
+
+void
+gw_migrate_prep_local(struct gw_machine *m)
+{
+	gw_lru_add_drain(m);
+}
+
+int
+gw_isolate_locked_page(struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode)
 {
 	struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(page);
@@ -71,7 +82,7 @@ gw_isolate_page(
 		gw_put_page(m, pfn);
 		return -EBUSY;
 	}
-	err = isolate_locked(m, pfn, mode);
+	err = gw_isolate_locked_page(m, pfn, mode);
 	gw_swap_page_unlock(m, pfn);
 	if (err)
 		gw_put_page(m, pfn);
@@ -87,7 +98,7 @@ gw_isolate_held_page(
 	int err;
 
 	gw_page_lock(m, pfn);
-	err = isolate_locked(m, pfn, mode);
+	err = gw_isolate_locked_page(m, pfn, mode);
 	gw_swap_page_unlock(m, pfn);
 	if (!err)
 		gw_list_push_back(m, list, pfn);

@@ -12,6 +12,16 @@
 int gw_may_isolate_page(
 	const struct gw_machine *m, gw_pfn_t pfn, uint32_t flags, enum gw_migrate_mode mode);
 
+/* Before pages are isolated, so that those on their way to an LRU list are there: all CPUs'
+ * batches, once for a call (D22), or this CPU's, which waits for nobody (D21). */
+void gw_migrate_prep(struct gw_machine *m);
+void gw_migrate_prep_local(struct gw_machine *m);
+
+/* gw_isolate_page() of a page that the caller has locked and has a reference on, which becomes the
+ * isolation's if the result is 0. The page comes to no list. */
+GW_MUST_CHECK int gw_isolate_locked_page(
+	struct gw_machine *m, gw_pfn_t pfn, enum gw_migrate_mode mode);
+
 /* gw_isolate_page() of a page that the caller has a reference on, which becomes the isolation's if
  * the result is 0. Waits for the page lock; pinned pages are taken, too. */
 GW_MUST_CHECK int gw_isolate_held_page(

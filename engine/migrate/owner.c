@@ -14,6 +14,7 @@
 #include "engine/migrate/isolate.h"
 #include "engine/migrate/owner_rmap.h"
 #include "engine/store/store.h"
+#include "engine/virt/policy.h"
 
 static bool
 has_movable_ops(const struct gw_machine *m, gw_pfn_t page)
@@ -198,6 +199,8 @@ gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_
 
 	if (!err && gw_page_flags(gw_page(m, src)) & GW_PG_CHARGED)
 		gw_memcg_migrate(m, dst, src); /* A9 */
+	if (!err)
+		gw_hint_migrate(m, dst, src);
 	return err;
 }
 

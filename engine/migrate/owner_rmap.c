@@ -249,9 +249,9 @@ undress(struct gw_machine *m, gw_pfn_t dst, bool in_cache)
 
 /* R16 */
 static bool
-freeze_and_replace(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool in_cache)
+freeze_and_replace(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool in_cache, uint32_t faults)
 {
-	uint32_t refs = gw_rmap_expected_refs(m, src);
+	uint32_t refs = gw_rmap_expected_refs(m, src) + faults;
 	struct gw_cache *cache;
 	uint64_t index;
 
@@ -263,7 +263,7 @@ freeze_and_replace(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool in_cac
 
 /* src is frozen and dst has its place: what is left of it follows (O4). */
 static void
-hand_over(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool copied)
+hand_over(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool copied, uint32_t faults)
 {
 	uint32_t flags = gw_page_flags(gw_page(m, src));
 
@@ -277,23 +277,24 @@ hand_over(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool copied)
 		gw_u32_and_relaxed(&gw_page(m, src)->flags, ~GW_PG_UNEVICTABLE);
 	if (flags & CARRIED)
 		gw_u32_and_relaxed(&gw_page(m, src)->flags, ~CARRIED);
-	gw_ref_unfreeze(&gw_page(m, src)->refcount, 1);
+	gw_ref_unfreeze(&gw_page(m, src)->refcount, 1 + faults);
 }
 
 static int
-move_page(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool copied)
+move_page(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode, bool copied)
 {
+	uint32_t faults = mode == GW_MIGRATE_FAULT; /* references of the task that faulted (E9) */
 	bool in_cache = gw_rmap_in_cache(m, src);
 
 	GW_BUG_ON(m, gw_page_mapped(m, src));
 	if (!private_goes_along(m, src))
 		return -EAGAIN;
 	dress(m, dst, src, in_cache);
-	if (!freeze_and_replace(m, dst, src, in_cache)) {
+	if (!freeze_and_replace(m, dst, src, in_cache, faults)) {
 		undress(m, dst, in_cache);
 		return -EAGAIN;
 	}
-	hand_over(m, dst, src, copied);
+	hand_over(m, dst, src, copied, faults);
 	return 0;
 }
 
@@ -301,8 +302,7 @@ int
 gw_mapping_migrate(
 	struct gw_mapping *mapping, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
 {
-	(void)mode;
-	return move_page(mapping->machine, dst, src, false);
+	return move_page(mapping->machine, dst, src, mode, false);
 }
 
 int
@@ -315,5 +315,5 @@ gw_rmap_move(
 		return file->ops->migrate(file, dst, src, mode);
 	if (file && !gw_page_release_private(m, src))
 		return -EAGAIN;
-	return move_page(m, dst, src, copied);
+	return move_page(m, dst, src, mode, copied);
 }

@@ -61,6 +61,7 @@
 #define GW_PG_MLOCKED	  0x008000u /* belongs on the unevictable list */
 #define GW_PG_REFERENCED  0x010000u /* used since reclaim last looked */
 #define GW_PG_CHARGED	  0x020000u /* a memory control group pays for it (charge.h) */
+#define GW_PG_HINTED	  0x800000u /* its row of the side table says who used it last (hinting.c) */
 #define GW_PG_FLAGS_MASK  0xffffffu
 
 #define GW_PG_ORDER_SHIFT 24
@@ -96,6 +97,7 @@ struct gw_page_extra {
 	gw_atomic_ptr private; /* struct gw_private; page lock */
 	gw_atomic_ptr memcg;   /* struct gw_memcg that the page is charged to; NULL: none */
 	gw_atomic_u32 slot;    /* of a page with SWAPCACHE; page lock */
+	gw_atomic_u32 hint;    /* of a page with HINTED: engine/virt/hinting.c; any time, a hint */
 };
 
 _Static_assert(sizeof(struct gw_page) == 32, "a frame costs 32 bytes");

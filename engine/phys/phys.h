@@ -153,7 +153,7 @@ struct gw_machine {
 	gw_atomic_u32 zero_page; /* set once, by the first address space; before, GW_PFN_NONE */
 	/* Change while the machine is idle. */
 	struct gw_numa_tunables numa;
-	const struct gw_numa_ops *numa_ops; /* engine/virt/policy.h; NULL: all that is off */
+	const struct gw_numa_ops *numa_ops; /* engine/virt/policy.h; NULL: all of numa is off */
 #ifdef GW_FIXES_REMOVABLE
 	uint64_t without; /* GW_WITHOUT() of the fixes that it does not have */
 #endif

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "engine/store/mapping_internal.h"
+#include "engine/virt/policy.h"
 #include "engine/sync/bytes.h"
 
 int
@@ -119,20 +120,15 @@ gw_mapping_remove_page(struct gw_mapping *mapping, gw_pfn_t page)
 
 /* A fresh page, locked, charged, its owner word set: not in the cache yet. */
 static int
-new_page(struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, gw_pfn_t *out)
+new_page(struct gw_mapping *mapping, uint64_t index, const struct gw_page_source *source,
+	gw_pfn_t *out)
 {
 	struct gw_machine *m = mapping->machine;
 	bool movable = !(mapping->flags & GW_MAPPING_UNMOVABLE);
-	int err;
+	int err = gw_alloc_source(m, movable ? GW_GFP_USER_MOVABLE : GW_GFP_KERNEL, source, 0, out);
 
-	err = gw_alloc_pages(m, movable ? GW_GFP_USER_MOVABLE : GW_GFP_KERNEL, 0, 0, out);
 	if (err)
 		return err;
-	err = gw_memcg_charge(memcg, *out);
-	if (err) {
-		gw_put_page(m, *out);
-		return err;
-	}
 	gw_page_lock(m, *out);
 	gw_frame_set_index(gw_page(m, *out), (uint32_t)index);
 	gw_ptr_store_release(&gw_page(m, *out)->owner, mapping);
@@ -141,13 +137,14 @@ new_page(struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, gw_
 
 /* Put a new page into the cache. 0, -EEXIST (another was faster), or an error. */
 static int
-add_page(struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, gw_pfn_t *out)
+add_page(struct gw_mapping *mapping, uint64_t index, const struct gw_page_source *source,
+	gw_pfn_t *out)
 {
 	struct gw_machine *m = mapping->machine;
 	gw_pfn_t page;
 	int err;
 
-	err = new_page(mapping, index, memcg, &page);
+	err = new_page(mapping, index, source, &page);
 	if (err)
 		return err;
 	err = gw_cache_add(m, &mapping->cache, index, page);
@@ -186,7 +183,8 @@ lock_found(struct gw_mapping *mapping, uint64_t index, gw_pfn_t page)
 
 /* Find or make the page, locked; it may not be up to date if it was made here. */
 static int
-get_locked(struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, gw_pfn_t *out)
+get_locked(struct gw_mapping *mapping, uint64_t index, const struct gw_page_source *source,
+	gw_pfn_t *out)
 {
 	int err;
 
@@ -197,7 +195,7 @@ get_locked(struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, g
 		if (*out != GW_PFN_NONE)
 			err = lock_found(mapping, index, *out);
 		else
-			err = add_page(mapping, index, memcg, out);
+			err = add_page(mapping, index, source, out);
 	} while (err == -EAGAIN || err == -EEXIST);
 	return err;
 }
@@ -215,14 +213,14 @@ read_page(struct gw_mapping *mapping, uint64_t index, gw_pfn_t page)
 }
 
 int
-gw_mapping_get_page(
-	struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, gw_pfn_t *out)
+gw_mapping_get_page(struct gw_mapping *mapping, uint64_t index, const struct gw_page_source *source,
+	gw_pfn_t *out)
 {
 	struct gw_machine *m = mapping->machine;
 	gw_pfn_t page;
 	int err;
 
-	err = get_locked(mapping, index, memcg, &page);
+	err = get_locked(mapping, index, source, &page);
 	if (err)
 		return err;
 	if (!(gw_page_flags(gw_page(m, page)) & GW_PG_UPTODATE))
@@ -267,12 +265,13 @@ in_file(const struct gw_mapping *mapping, uint64_t offset, size_t len)
 static int
 read_part(struct gw_mapping *mapping, struct part part, void *buf)
 {
+	const struct gw_page_source source = gw_task_source(part.index);
 	struct gw_machine *m = mapping->machine;
 	const uint8_t *bytes;
 	gw_pfn_t page;
 	int err;
 
-	err = gw_mapping_get_page(mapping, part.index, NULL, &page);
+	err = gw_mapping_get_page(mapping, part.index, &source, &page);
 	if (err)
 		return err;
 	gw_page_mark_accessed(m, page);
@@ -288,15 +287,16 @@ read_part(struct gw_mapping *mapping, struct part part, void *buf)
 static int
 write_part(struct gw_mapping *mapping, struct part part, const void *buf)
 {
+	const struct gw_page_source source = gw_task_source(part.index);
 	struct gw_machine *m = mapping->machine;
 	gw_pfn_t page;
 	uint8_t *bytes;
 	int err;
 
 	if (part.len == GW_PAGE_SIZE) /* what the store has of it does not matter */
-		err = get_locked(mapping, part.index, NULL, &page);
+		err = get_locked(mapping, part.index, &source, &page);
 	else
-		err = gw_mapping_get_page(mapping, part.index, NULL, &page);
+		err = gw_mapping_get_page(mapping, part.index, &source, &page);
 	if (err)
 		return err;
 	gw_page_wait_writeback(m, page); /* the store gets no page half old, half new */

@@ -7,6 +7,7 @@
  *   kept       somebody works on it, or it has nowhere to go: another round
  *   activated  it was used since reclaim last looked, or cannot be written
  *   culled     a locked VMA maps it: to the unevictable list
+ *   demoted    there is slower memory: it moves there, or, if it cannot, is looked at again
  *   freed      unmapped, written if dirty, its private data released, out of its cache with its
  *              references frozen
  * Active lists lose their old pages to the inactive ones when these are short. Anonymous and file
@@ -20,11 +21,12 @@
  *   C3  a task that reclaims has GW_TASK_MEMALLOC, and holds one page lock at most
  */
 #include "engine/store/reclaim_internal.h"
+#include "engine/virt/policy.h"
 #include "engine/virt/rmap.h"
 
 #define THROTTLE_TURNS 64u
 
-enum fate { FATE_KEEP, FATE_ACTIVATE, FATE_CULL, FATE_FREE };
+enum fate { FATE_KEEP, FATE_ACTIVATE, FATE_CULL, FATE_DEMOTE, FATE_FREE };
 
 uint32_t
 gw_memalloc_begin(void)
@@ -51,6 +53,12 @@ gw_reclaim_may_swap(const struct gw_machine *m)
 
 	gw_swap_info(m, &info);
 	return info.used < info.slots || info.cached; /* these have their slots */
+}
+
+static bool
+can_demote(const struct gw_machine *m, const struct gw_node *node)
+{
+	return m->numa.demotion && node->demotion_targets;
 }
 
 /* ---- one page, locked ---- */
@@ -145,6 +153,19 @@ take_out(const struct gw_reclaim_run *run, gw_pfn_t pfn)
 	return gw_cache_replace_frozen(m, cache, index, pfn, GW_PFN_NONE, 2);
 }
 
+/* May it move down instead? Not for a group's sake, which would have no frame fewer. */
+static bool
+may_demote(const struct gw_reclaim_run *run, gw_pfn_t pfn)
+{
+	const struct gw_page *page = gw_page(run->m, pfn);
+	uint32_t flags = gw_page_flags(page);
+
+	if (!run->demote || gw_flags_order(flags) > 0 || flags & GW_PG_WRITEBACK)
+		return false;
+	return gw_owner_is_anon(gw_ptr_load_relaxed(&page->owner)) ||
+	       gw_page_mapping(run->m, pfn) != NULL;
+}
+
 static enum fate
 decide(const struct gw_reclaim_run *run, gw_pfn_t pfn)
 {
@@ -153,11 +174,13 @@ decide(const struct gw_reclaim_run *run, gw_pfn_t pfn)
 
 	if (gw_ref_freeze(&page->refcount, 1))
 		return FATE_FREE; /* only its isolation is left */
-	if (!is_reclaimable(run, pfn))
+	if (!is_reclaimable(run, pfn) && !may_demote(run, pfn))
 		return FATE_KEEP;
 	fate = look_at_use(run, pfn);
 	if (fate != FATE_FREE)
 		return fate;
+	if (may_demote(run, pfn))
+		return FATE_DEMOTE;
 	if (!unmap(run, pfn) || !clean(run, pfn))
 		return FATE_ACTIVATE;
 	return take_out(run, pfn) ? FATE_FREE : FATE_KEEP;
@@ -188,6 +211,7 @@ put_back(struct gw_machine *m, gw_pfn_t pfn, enum fate fate)
 		gw_count(m, GW_VM_UNEVICTABLE_PGS_CULLED, 1);
 		break;
 	case FATE_KEEP:
+	case FATE_DEMOTE:
 	case FATE_FREE:
 		break;
 	}
@@ -195,9 +219,10 @@ put_back(struct gw_machine *m, gw_pfn_t pfn, enum fate fate)
 	gw_put_page(m, pfn);
 }
 
-/* Empties the list of isolated pages; returns frames freed. */
+/* Empties the list of isolated pages, but for those to be demoted, which are on `down` then.
+ * Returns frames freed. */
 static uint64_t
-shrink_list(struct gw_reclaim_run *run, struct gw_page_list *list)
+shrink_pages(struct gw_reclaim_run *run, struct gw_page_list *list, struct gw_page_list *down)
 {
 	struct gw_machine *m = run->m;
 	uint64_t freed = 0;
@@ -216,11 +241,43 @@ shrink_list(struct gw_reclaim_run *run, struct gw_page_list *list)
 			}
 			gw_swap_page_unlock(m, pfn);
 		}
-		put_back(m, pfn, fate);
+		if (fate == FATE_DEMOTE)
+			gw_list_push_back(m, down, pfn);
+		else
+			put_back(m, pfn, fate);
 	}
-	run->freed += freed;
-	gw_count(m, run->background ? GW_VM_PGSTEAL_KSWAPD : GW_VM_PGSTEAL_DIRECT, freed);
 	return freed;
+}
+
+/* What does not go down goes the other ways. */
+static uint64_t
+demote(struct gw_reclaim_run *run, struct gw_page_list *down)
+{
+	struct gw_machine *m = run->m;
+	uint64_t moved = m->numa_ops->demote(m, gw_page_node(m, down->first), down);
+	struct gw_page_list none;
+
+	gw_count(m, run->background ? GW_VM_PGDEMOTE_KSWAPD : GW_VM_PGDEMOTE_DIRECT, moved);
+	gw_page_list_init(&none);
+	run->demote = false;
+	moved += shrink_pages(run, down, &none);
+	run->demote = true;
+	return moved;
+}
+
+/* Empties the list of isolated pages. */
+static void
+shrink_list(struct gw_reclaim_run *run, struct gw_page_list *list)
+{
+	struct gw_page_list down;
+	uint64_t freed;
+
+	gw_page_list_init(&down);
+	freed = shrink_pages(run, list, &down);
+	if (down.n)
+		freed += demote(run, &down);
+	run->freed += freed;
+	gw_count(run->m, run->background ? GW_VM_PGSTEAL_KSWAPD : GW_VM_PGSTEAL_DIRECT, freed);
 }
 
 /* D12: give others time to put back what they hold, lest reclaim finds nothing and calls it out of
@@ -326,7 +383,8 @@ gw_reclaim_node(struct gw_reclaim_run *run, struct gw_node *node)
 		gw_lru_add_drain(run->m);
 	else
 		gw_lru_add_drain_all(run->m);
-	if (!run->swap)
+	run->demote = !run->memcg && can_demote(run->m, node);
+	if (!run->swap && !run->demote)
 		anon.budget = 0;
 	while (run->freed < run->wanted) {
 		bool more_file = file.done < file.budget, more_anon = anon.done < anon.budget;
@@ -391,7 +449,7 @@ gw_reclaimable(const struct gw_machine *m, unsigned node)
 	uint64_t n = gw_lru_count(m, node, GW_LRU_INACTIVE_FILE) +
 		     gw_lru_count(m, node, GW_LRU_ACTIVE_FILE);
 
-	if (gw_reclaim_may_swap(m))
+	if (gw_reclaim_may_swap(m) || can_demote(m, &m->nodes[node]))
 		n += gw_lru_count(m, node, GW_LRU_INACTIVE_ANON) +
 		     gw_lru_count(m, node, GW_LRU_ACTIVE_ANON);
 	return n;

@@ -16,6 +16,7 @@ struct gw_reclaim_run {
 	struct gw_memcg *memcg; /* only its pages; NULL: all */
 	gw_gfp_t gfp;		/* IO, FS: what may be written */
 	bool swap;		/* anonymous pages, too */
+	bool demote;		/* cold pages go to a lower tier; set for each node */
 	bool background;	/* for the counters */
 	bool ignore_use;	/* also pages that were used lately */
 	unsigned priority;

@@ -31,6 +31,8 @@
 #include "godwit/reclaim.h"
 #include "godwit/swap.h"
 
+struct gw_page_source; /* engine/virt/policy.h */
+
 struct gw_cache {
 	gw_spinlock lock;
 	struct gw_radix tree;  /* index -> frame; guarded by lock */
@@ -88,12 +90,12 @@ gw_page_mapping(const struct gw_machine *m, gw_pfn_t page)
 /* ---- file pages (mapping.c, writeback.c, truncate.c) ---- */
 
 /*
- * The page at index, read in if it is not there: up to date, with a reference, and locked. memcg is
- * charged for a new page (NULL: nobody). 0, -EFAULT (beyond the end), -ENOMEM, -EINTR, the store's
- * error.
+ * The page at index, read in if it is not there: up to date, with a reference, and locked. A new
+ * page comes from source (gw_alloc_source()). 0, -EFAULT (beyond the end), -ENOMEM, -EINTR, the
+ * store's error.
  */
-GW_MUST_CHECK int gw_mapping_get_page(
-	struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, gw_pfn_t *out);
+GW_MUST_CHECK int gw_mapping_get_page(struct gw_mapping *mapping, uint64_t index,
+	const struct gw_page_source *source, gw_pfn_t *out);
 
 /* Page is mapped or locked: it has bytes that its store has not. */
 void gw_page_set_dirty(struct gw_machine *m, gw_pfn_t page);
@@ -156,8 +158,8 @@ uint32_t gw_swap_count(const struct gw_machine *m, uint32_t slot);
  * owner and index are: until then its owner word is GW_OWNER_ANON without a pointer, or an anon_vma
  * that may be gone (R3). 0, -ENOENT (slot free: look again), -ENOMEM, -EINTR, the store's error.
  */
-GW_MUST_CHECK int gw_swap_get_page(
-	struct gw_machine *m, uint32_t slot, struct gw_memcg *memcg, gw_pfn_t *out);
+GW_MUST_CHECK int gw_swap_get_page(struct gw_machine *m, uint32_t slot,
+	const struct gw_page_source *source, gw_pfn_t *out);
 /* gw_page_write_out()'s I/O for a page of the swap cache: 0 or the store's error. Counts pswpout.
  * Sleeps. */
 GW_MUST_CHECK int gw_swap_write(struct gw_machine *m, uint32_t slot, const void *bytes);

@@ -20,6 +20,7 @@
  * have none.
  */
 #include "engine/store/swap_internal.h"
+#include "engine/virt/policy.h"
 
 #define SLOT_CACHED  0x80000000u
 #define SLOT_ENTRIES 0x7fffffffu
@@ -267,20 +268,6 @@ lock_found(struct gw_machine *m, gw_pfn_t page, uint32_t slot)
 	return err;
 }
 
-/* A page of our own to read into, charged. 0 or -ENOMEM. */
-static int
-new_page(struct gw_machine *m, struct gw_memcg *memcg, gw_pfn_t *out)
-{
-	int err = gw_alloc_pages(m, GW_GFP_USER_MOVABLE, 0, 0, out);
-
-	if (err)
-		return -ENOMEM;
-	err = gw_memcg_charge(memcg, *out);
-	if (err)
-		gw_put_page(m, *out);
-	return err;
-}
-
 /* The page, locked and in nobody's use, enters the cache and gets the slot's bytes. */
 static int
 fill(struct gw_machine *m, gw_pfn_t page, uint32_t slot)
@@ -306,7 +293,7 @@ fill(struct gw_machine *m, gw_pfn_t page, uint32_t slot)
 
 /* No page was found under the slot. */
 static int
-read_in(struct gw_machine *m, uint32_t slot, struct gw_memcg *memcg, gw_pfn_t *out)
+read_in(struct gw_machine *m, uint32_t slot, const struct gw_page_source *source, gw_pfn_t *out)
 {
 	uint32_t state = gw_u32_load_relaxed(slot_word(m, slot));
 	gw_pfn_t page;
@@ -318,7 +305,7 @@ read_in(struct gw_machine *m, uint32_t slot, struct gw_memcg *memcg, gw_pfn_t *o
 		gw_relax(); /* one is about to be there, or about to go */
 		return AGAIN;
 	}
-	err = new_page(m, memcg, &page);
+	err = gw_alloc_source(m, GW_GFP_USER_MOVABLE, source, 0, &page);
 	if (err)
 		return err;
 	gw_page_lock(m, page);
@@ -334,7 +321,8 @@ read_in(struct gw_machine *m, uint32_t slot, struct gw_memcg *memcg, gw_pfn_t *o
 }
 
 int
-gw_swap_get_page(struct gw_machine *m, uint32_t slot, struct gw_memcg *memcg, gw_pfn_t *out)
+gw_swap_get_page(
+	struct gw_machine *m, uint32_t slot, const struct gw_page_source *source, gw_pfn_t *out)
 {
 	int err;
 
@@ -342,7 +330,7 @@ gw_swap_get_page(struct gw_machine *m, uint32_t slot, struct gw_memcg *memcg, gw
 	do {
 		gw_pfn_t page = gw_cache_find(m, &m->swap->cache, slot);
 
-		err = page == GW_PFN_NONE ? read_in(m, slot, memcg, &page)
+		err = page == GW_PFN_NONE ? read_in(m, slot, source, &page)
 					  : lock_found(m, page, slot);
 		if (!err)
 			*out = page;

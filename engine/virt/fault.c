@@ -12,6 +12,7 @@
  *                        else a copy (copy-on-write)
  *   swap entry           the page from the swap cache (swap_fault.c)
  *   migration entry      wait until the page is unlocked
+ *   hinting entry        the page may follow who uses it (hinting.c)
  *   anything else        another task was faster: nothing to do
  *
  * Invariants
@@ -28,6 +29,7 @@
  * lock held.
  */
 #include "engine/store/store.h"
+#include "engine/virt/policy.h"
 #include "engine/virt/virt_internal.h"
 
 /* May the page be written where it is? Leaf lock of its entry held (P2). */
@@ -51,15 +53,11 @@ is_exclusive(struct gw_machine *m, gw_pfn_t pfn)
 gw_pfn_t
 gw_fault_page(const struct gw_fault_at *f, gw_gfp_t gfp)
 {
-	struct gw_machine *m = f->mm->machine;
-	gw_pfn_t page = GW_PFN_NONE;
+	const struct gw_page_source source = gw_vma_source(f->vma, f->addr);
+	gw_pfn_t page;
 
-	if (!gw_anon_vma_prepare(f->vma))
-		page = gw_frame_alloc(m, gfp);
-	if (page != GW_PFN_NONE && gw_memcg_charge(f->mm->memcg, page)) {
-		gw_put_page(m, page);
-		page = GW_PFN_NONE;
-	}
+	if (gw_anon_vma_prepare(f->vma) || gw_alloc_source(f->mm->machine, gfp, &source, 0, &page))
+		return GW_PFN_NONE;
 	return page;
 }
 
@@ -186,7 +184,9 @@ handle(const struct gw_fault_at *f)
 
 	if (word && gw_pte_is_migration(pte))
 		return gw_migration_entry_wait(f->mm, word, lock);
-	if (word)
+	if (word && pte & GW_PTE_HINT)
+		err = gw_hint_fault(f, word, lock, pte);
+	else if (word)
 		err = resolve(f, word, lock, pte);
 	gw_rw_read_unlock(&f->mm->mmap_lock);
 	return err;

@@ -15,6 +15,7 @@
  *       for page locks
  */
 #include "engine/store/store.h"
+#include "engine/virt/policy.h"
 #include "engine/virt/virt_internal.h"
 
 /* Copy-on-write, at once. */
@@ -51,14 +52,15 @@ fill_entry(const struct gw_fault_at *f, gw_pfn_t page, gw_pfn_t copy, int *err)
 static int
 get_page(const struct gw_fault_at *f, gw_pfn_t *out)
 {
+	const struct gw_page_source source = gw_vma_source(f->vma, f->addr);
 	struct gw_mapping *mapping = f->vma->mapping;
-	uint64_t index = gw_vma_index(f->vma, f->addr);
+	uint64_t index = source.index;
 	gw_pfn_t cached = gw_mapping_find(mapping, index);
 	int err;
 
 	if (cached != GW_PFN_NONE)
 		gw_put_page(f->mm->machine, cached);
-	err = gw_mapping_get_page(mapping, index, f->mm->memcg, out);
+	err = gw_mapping_get_page(mapping, index, &source, out);
 	if (!err && cached == GW_PFN_NONE)
 		gw_count(f->mm->machine, GW_VM_PGMAJFAULT, 1);
 	return err;
@@ -79,6 +81,8 @@ fault_with(const struct gw_fault_at *f, gw_pfn_t copy, int *err)
 		const struct gw_copy bytes = {.dst = copy, .src = page, .n = 1};
 
 		m->ops->copy_frames(m->ctx, &bytes, 1);
+	} else {
+		page = gw_check_misplaced(m, page, f->vma, f->addr); /* E1 */
 	}
 	filled = fill_entry(f, page, copy, err);
 	gw_page_unlock(m, page);

@@ -86,6 +86,7 @@ copy_vma(struct gw_mm *child, const struct gw_vma *vma)
 
 	if (!copy)
 		return -ENOMEM;
+	copy->policy = vma->policy;
 	if (gw_ptr_load_acquire(&vma->anon_vma) && gw_anon_vma_fork(copy, vma)) {
 		m->ops->release(m->ctx, copy, sizeof(*copy));
 		return -ENOMEM;

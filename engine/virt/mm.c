@@ -124,6 +124,14 @@ check_new(gw_vaddr_t addr, uint64_t len, unsigned prot, bool fixed)
 	return fixed ? gw_check_range(addr, len, &end) : 0;
 }
 
+static uint32_t
+map_flags(unsigned flags)
+{
+	return (flags & GW_MAP_GROWSDOWN ? GW_VM_GROWSDOWN : 0) |
+	       (flags & GW_MAP_SHARED ? GW_VM_SHARED : 0) | (flags & GW_MAP_EXEC ? GW_VM_EXEC : 0) |
+	       (flags & GW_MAP_IO ? GW_VM_IO : 0);
+}
+
 /* Give a new VMA a place and make it known; without one it is freed. */
 static int
 map_vma(struct gw_vma *vma, gw_vaddr_t addr, uint64_t len, bool fixed, gw_vaddr_t *out)
@@ -152,12 +160,12 @@ gw_mmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot, unsigned
 	struct gw_vma *vma;
 
 	if (check_new(addr, len, prot, flags & GW_MAP_FIXED) ||
-		flags & ~(unsigned)(GW_MAP_FIXED | GW_MAP_GROWSDOWN))
+		flags & ~(unsigned)(GW_MAP_FIXED | GW_MAP_GROWSDOWN | GW_MAP_IO))
 		return -EINVAL;
 	len = gw_page_round(len);
 	if (len >> GW_PAGE_SHIFT > GW_INDEX_LIMIT - pgoff)
 		return -ENOMEM;
-	vma = gw_vma_new(mm, 0, 0, pgoff, prot | (stack ? GW_VM_GROWSDOWN : 0));
+	vma = gw_vma_new(mm, 0, 0, pgoff, prot | map_flags(flags));
 	if (!vma)
 		return -ENOMEM;
 	return map_vma(vma, addr, len, flags & GW_MAP_FIXED, out);
@@ -170,12 +178,12 @@ gw_mmap_file(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot, uns
 	struct gw_vma *vma;
 
 	if (check_new(addr, len, prot, flags & GW_MAP_FIXED) ||
-		flags & ~(unsigned)(GW_MAP_FIXED | GW_MAP_SHARED))
+		flags & ~(unsigned)(GW_MAP_FIXED | GW_MAP_SHARED | GW_MAP_EXEC | GW_MAP_IO))
 		return -EINVAL;
 	len = gw_page_round(len);
 	if (pgoff > GW_INDEX_LIMIT || len >> GW_PAGE_SHIFT > GW_INDEX_LIMIT - pgoff)
 		return -EINVAL;
-	vma = gw_vma_new(mm, 0, 0, pgoff, prot | (flags & GW_MAP_SHARED ? GW_VM_SHARED : 0));
+	vma = gw_vma_new(mm, 0, 0, pgoff, prot | map_flags(flags));
 	if (!vma)
 		return -ENOMEM;
 	vma->mapping = mapping;

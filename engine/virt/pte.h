@@ -11,6 +11,8 @@
  *   swap              not present, kind 3; a slot in the frame number's place
  *   none              0
  *
+ *
+ * A hint is of present entries only: it does not outlive a migration or a swap.
  * Flag bits keep their places in present and migration entries, so that young, dirty, soft-dirty
  * and no-access survive a migration (FACTS 2.3).
  */
@@ -30,7 +32,8 @@ typedef uint64_t gw_pte_t;
 #define GW_PTE_ZERO	  0x020u /* the shared zero page: no map count, no reference */
 #define GW_PTE_NO_ACCESS  0x040u /* of a VMA that allows none: for the CPUs as if not present */
 #define GW_PTE_FLAGS	  0x07fu
-#define GW_PTE_KIND_SHIFT 8 /* two bits, of entries that are not present */
+#define GW_PTE_HINT	  0x400u /* present, and for the CPUs as if not: the next use shall be seen */
+#define GW_PTE_KIND_SHIFT 8	 /* two bits, of entries that are not present */
 #define GW_PTE_PFN_SHIFT  12
 
 enum gw_pte_kind {

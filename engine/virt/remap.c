@@ -75,6 +75,7 @@ move_vma(struct gw_vma *vma, gw_vaddr_t to, uint64_t len)
 
 	if (!moved)
 		return -ENOMEM;
+	moved->policy = vma->policy;
 	if (gw_vma_link_as(moved, vma)) {
 		mm->machine->ops->release(mm->machine->ctx, moved, sizeof(*moved));
 		return -ENOMEM;

@@ -15,6 +15,7 @@
  *       them it leaves when it is unlocked (W5 in swap.c)
  */
 #include "engine/store/store.h"
+#include "engine/virt/policy.h"
 #include "engine/virt/virt_internal.h"
 
 /* The page of a slot that one entry fewer names will be mapped once: is there nobody else who could
@@ -45,13 +46,14 @@ map_page(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pte_t pte, gw_pfn_
 static int
 get_page(const struct gw_fault_at *f, uint32_t slot, gw_pfn_t *out)
 {
+	const struct gw_page_source source = gw_vma_source(f->vma, f->addr);
 	struct gw_machine *m = f->mm->machine;
 	gw_pfn_t cached = gw_cache_find(m, gw_swap_cache(m), slot);
 	int err;
 
 	if (cached != GW_PFN_NONE)
 		gw_put_page(m, cached);
-	err = gw_swap_get_page(m, slot, f->mm->memcg, out);
+	err = gw_swap_get_page(m, slot, &source, out);
 	if (!err && cached == GW_PFN_NONE)
 		gw_count(m, GW_VM_PGMAJFAULT, 1);
 	return err;
@@ -68,6 +70,7 @@ gw_swap_fault(const struct gw_fault_at *f, gw_pte_t pte)
 
 	if (err)
 		return err == -ENOENT ? 0 : err;
+	page = gw_check_misplaced(m, page, f->vma, f->addr); /* E1 */
 	word = gw_pte_lock(f->mm, f->addr, &lock);
 	if (gw_u64_load_relaxed(word) == pte) /* Q1 */
 		map_page(f, word, pte, page);

@@ -87,7 +87,7 @@ gw_frame_alloc(struct gw_machine *m, gw_gfp_t gfp)
 {
 	gw_pfn_t pfn;
 
-	return gw_alloc_pages(m, gfp, 0, 0, &pfn) ? GW_PFN_NONE : pfn;
+	return gw_alloc_pages(m, gfp, gw_current_node(m), 0, &pfn) ? GW_PFN_NONE : pfn;
 }
 
 gw_pfn_t
@@ -296,7 +296,7 @@ gw_mm_walk(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access access, gw_pfn_t *p
 	word = table_word(mm, table, 0, addr);
 	pte = gw_u64_load_acquire(word);
 	do {
-		if (!(pte & GW_PTE_PRESENT) || pte & GW_PTE_NO_ACCESS ||
+		if (!(pte & GW_PTE_PRESENT) || pte & (GW_PTE_NO_ACCESS | GW_PTE_HINT) ||
 			(access == GW_ACCESS_WRITE && !(pte & GW_PTE_WRITE)))
 			return -EFAULT;
 		marked = pte | marks;

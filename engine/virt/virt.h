@@ -28,6 +28,7 @@
 #include "engine/virt/itree.h"
 #include "engine/virt/pte.h"
 #include "godwit/mm.h"
+#include "godwit/policy.h"
 
 #define GW_VM_READ	 0x01u
 #define GW_VM_WRITE	 0x02u
@@ -36,7 +37,9 @@
 #define GW_VM_TEMP_STACK 0x10u /* exec's: rmap does not find its entries (R7) */
 #define GW_VM_HUGEPAGE	 0x20u
 #define GW_VM_NOHUGEPAGE 0x40u
-#define GW_VM_SHARED	 0x80u /* writes go to the file; else to private copies */
+#define GW_VM_SHARED	 0x80u	 /* writes go to the file; else to private copies */
+#define GW_VM_EXEC	 0x1000u /* program text, of a file */
+#define GW_VM_IO	 0x2000u /* a device's: policies move nothing of it (E12) */
 
 struct gw_anon_vma;
 struct gw_mapping;
@@ -52,11 +55,23 @@ struct gw_vma {
 	gw_atomic_ptr anon_vma; /* struct gw_anon_vma: where new pages of the VMA belong */
 	/* A file's pages, from pgoff on; NULL: anonymous memory. A reference is held. Read-only. */
 	struct gw_mapping *mapping;
+	struct gw_policy policy;    /* guarded by mmap_lock */
 	struct gw_inode file_node;  /* in mapping->vmas, by page offset; mapping->rmap_lock */
 	struct gw_anon_link *links; /* all anon_vmas that must find it; mmap_lock or root lock */
 };
 
 #define GW_LEAF_LOCKS 64
+
+/* An address space's scans for hinting faults (hinting.c). */
+struct gw_hinting {
+	/* When the next is due, in nanoseconds; 0: nobody has asked yet; UINT64_MAX: one runs. Who
+	 * sets it to that has the rest. */
+	gw_atomic_u64 next;
+	gw_vaddr_t at;	      /* where it begins */
+	unsigned period_ms;   /* 0: none was yet */
+	gw_atomic_u32 rounds; /* times that all of the address space was scanned; read anywhere */
+	gw_atomic_u32 local, remote; /* hinting faults since the last scan */
+};
 
 struct gw_mm {
 	struct gw_machine *machine;
@@ -72,9 +87,14 @@ struct gw_mm {
 	gw_atomic_u64 pages;	   /* rss: entries of pages, migration entries included, swap not */
 	struct gw_memcg *memcg;	   /* whom faults charge; NULL: nobody. A reference is held */
 	gw_vaddr_t brk_start, brk; /* the heap: [brk_start, brk) is mapped; guarded by mmap_lock */
+	struct gw_hinting hinting;
 };
 
 /* ---- VMAs (vma.c); mmap_lock held ---- */
+
+/* 0 and *end, or -EINVAL unless [addr, addr + len) is page aligned, not empty, and may be mapped.
+ */
+int gw_check_range(gw_vaddr_t addr, uint64_t len, gw_vaddr_t *end);
 
 /* The VMA that holds addr, or the first one above, or NULL. */
 struct gw_vma *gw_vma_find(const struct gw_mm *mm, gw_vaddr_t addr);

@@ -30,10 +30,6 @@ gw_page_round(uint64_t n)
 	return (n + GW_PAGE_SIZE - 1) & ~(uint64_t)(GW_PAGE_SIZE - 1);
 }
 
-/* 0 and *end, or -EINVAL unless [addr, addr + len) is page aligned, not empty, and may be mapped.
- */
-int gw_check_range(gw_vaddr_t addr, uint64_t len, gw_vaddr_t *end);
-
 /* ---- vma.c ---- */
 
 static inline struct gw_vma *
@@ -115,6 +111,11 @@ void gw_fault_install(
 	const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pte_t old, gw_pfn_t page);
 /* What an entry is that makes a page of a cache mapped here; leaf lock held, page locked. */
 void gw_fault_map(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pfn_t page, uint64_t flags);
+
+/* A hinting fault: the entry is an ordinary one again, and its page may be on its way to another
+ * node. Leaf lock held, given up; mmap_lock held for reading. 0: look again. */
+GW_MUST_CHECK int gw_hint_fault(
+	const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte);
 
 /*
  * A fault on an entry that was empty, of a file; on one that was `pte`, of a slot. mmap_lock held

@@ -109,6 +109,7 @@ split(struct gw_vma *vma, gw_vaddr_t addr)
 
 	if (!upper)
 		return -ENOMEM;
+	upper->policy = vma->policy;
 	if (gw_vma_link_as(upper, vma)) {
 		m->ops->release(m->ctx, upper, sizeof(*upper));
 		return -ENOMEM;

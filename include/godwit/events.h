@@ -33,6 +33,14 @@
 	X(PGSTEAL_DIRECT, "pgsteal_direct")                                                        \
 	X(PAGEOUTRUN, "pageoutrun")                                                                \
 	X(ALLOCSTALL, "allocstall")                                                                \
+	X(NUMA_PTE_UPDATES, "numa_pte_updates")                                                    \
+	X(NUMA_HINT_FAULTS, "numa_hint_faults")                                                    \
+	X(NUMA_HINT_FAULTS_LOCAL, "numa_hint_faults_local")                                        \
+	X(NUMA_PAGES_MIGRATED, "numa_pages_migrated")                                              \
+	X(PGPROMOTE_SUCCESS, "pgpromote_success")                                                  \
+	X(PGPROMOTE_CANDIDATE, "pgpromote_candidate")                                              \
+	X(PGDEMOTE_KSWAPD, "pgdemote_kswapd")                                                      \
+	X(PGDEMOTE_DIRECT, "pgdemote_direct")                                                      \
 	X(UNEVICTABLE_PGS_CULLED, "unevictable_pgs_culled")                                        \
 	X(UNEVICTABLE_PGS_RESCUED, "unevictable_pgs_rescued")
 

@@ -11,6 +11,7 @@
 #include "alloc.h"
 #include "zone.h"
 #include "numa.h"
+#include "policy.h"
 #include "migrate.h"
 #include "compact.h"
 #include "contig.h"

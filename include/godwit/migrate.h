@@ -16,7 +16,10 @@
 enum gw_migrate_mode {
 	GW_MIGRATE_ASYNC = 0,	   /* never blocks */
 	GW_MIGRATE_SYNC_LIGHT = 1, /* may wait for a page lock, not for I/O */
-	GW_MIGRATE_SYNC = 2	   /* may wait and write out */
+	GW_MIGRATE_SYNC = 2,	   /* may wait and write out */
+	/* As ASYNC, and the task that faulted has one more reference (E9). Owners' and stores'
+	 * callbacks see it; gw_migrate_pages() is not asked for it. */
+	GW_MIGRATE_FAULT = 3
 };
 
 enum gw_migrate_reason {

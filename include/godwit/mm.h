@@ -31,6 +31,8 @@ enum gw_prot { GW_PROT_NONE = 0, GW_PROT_READ = 1, GW_PROT_WRITE = 2 };
 #define GW_MAP_FIXED	 0x1 /* at this address, replacing what is there */
 #define GW_MAP_SHARED	 0x4 /* gw_mmap_file(): writes go to the file, not to private copies */
 #define GW_MAP_GROWSDOWN 0x2 /* a stack: a touch just below it makes it larger */
+#define GW_MAP_EXEC	 0x10 /* gw_mmap_file(): program text; shared, it follows nobody (FACTS 1.7) */
+#define GW_MAP_IO	 0x20 /* a device's, as far as policies go: its pages are not moved for one */
 
 /* What an access wants of a page. */
 enum gw_access { GW_ACCESS_READ, GW_ACCESS_WRITE };
@@ -64,13 +66,14 @@ GW_MUST_CHECK int gw_mm_fork(struct gw_mm *parent, struct gw_mm **out);
  *   addr  with GW_MAP_FIXED the address, page aligned; else a hint, 0: anywhere
  *   len   bytes, rounded up to pages, not 0
  *   out   the address
+ * flags  GW_MAP_FIXED, GW_MAP_GROWSDOWN, GW_MAP_IO
  * Returns 0, -EINVAL (alignment, length, range), -ENOMEM (no room, no memory).
  */
 GW_MUST_CHECK int gw_mmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot,
 	unsigned flags, gw_vaddr_t *out);
 
 /*
- * Map `len` bytes of a file from its page `pgoff` on. flags: GW_MAP_FIXED, GW_MAP_SHARED. The
+ * Map `len` bytes of a file from its page `pgoff` on. flags: GW_MAP_FIXED, _SHARED, _EXEC, _IO. The
  * mapping keeps a reference on the file. Accesses beyond its end fault with -EFAULT. Errors as
  * gw_mmap(); -EINVAL also if the range goes beyond page 2^32.
  */

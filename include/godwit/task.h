@@ -9,6 +9,7 @@
 #ifndef GODWIT_TASK_H
 #define GODWIT_TASK_H
 
+#include "policy.h"
 #include "types.h"
 
 /* Owned by the caller, usually on its stack; its inside belongs to the engine. */
@@ -16,12 +17,13 @@ struct gw_task {
 	struct gw_machine *machine;
 	struct gw_task *outer; /* the task this thread had before, restored by detach */
 	unsigned cpu;
-	uint32_t wake;	      /* futex word of sleeps; an atomic inside engine/sync */
-	uint32_t interrupted; /* an atomic inside engine/sync */
-	uint32_t flags;	      /* GW_TASK_* */
-	unsigned rcu_depth;   /* GW_CHECKS only */
-	unsigned n_spinlocks; /* GW_CHECKS only: spinlocks held */
-	uint16_t held[16];    /* GW_CHECKS only: locks held, by enum gw_lock_rank */
+	uint32_t wake;		 /* futex word of sleeps; an atomic inside engine/sync */
+	uint32_t interrupted;	 /* an atomic inside engine/sync */
+	uint32_t flags;		 /* GW_TASK_* */
+	struct gw_policy policy; /* gw_task_set_policy() */
+	unsigned rcu_depth;	 /* GW_CHECKS only */
+	unsigned n_spinlocks;	 /* GW_CHECKS only: spinlocks held */
+	uint16_t held[16];	 /* GW_CHECKS only: locks held, by enum gw_lock_rank */
 };
 
 /* Frees memory: its requests neither compact nor reclaim, its migrations wait for no page. */
