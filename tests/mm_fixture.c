@@ -14,10 +14,14 @@ uint64_t
 free_frames(struct spaces *s)
 {
 	struct gw_zone_info info;
+	uint64_t n = 0;
 
 	gw_lru_add_drain_all(s->m);
-	assert_int_equal(gw_zone_info(s->m, 0, &info), 0);
-	return info.free + info.pcp;
+	for (unsigned z = 0; z < gw_machine_zones(s->m); z++) {
+		assert_int_equal(gw_zone_info(s->m, z, &info), 0);
+		n += info.free + info.pcp;
+	}
+	return n;
 }
 
 struct spaces *
