@@ -278,15 +278,38 @@ goal_reached(const struct gw_compact_run *run)
 	return available(run->zone, order) >= (request->count ? request->count : 1);
 }
 
+/* What the allocation waits for was made by frames that this run has freed (FACTS 2.1). */
+static bool
+has_captured(void)
+{
+	const struct gw_task *task = gw_current();
+	const struct gw_capture *capture = task ? task->capture : NULL;
+
+	return capture && capture->pfn != GW_PFN_NONE;
+}
+
+static enum gw_compact_result
+proactive_finished(const struct gw_compact_run *run)
+{
+	if (gw_daemon_is_working(&run->m->nodes[run->zone->node].kswapd))
+		return GW_COMPACT_PARTIAL_SKIPPED;
+	return gw_zone_score(run->zone) > gw_proactive_low_mark(run->m) ? GW_COMPACT_CONTINUE
+									: GW_COMPACT_SUCCESS;
+}
+
 static enum gw_compact_result
 finished(struct gw_compact_run *run)
 {
+	if (has_captured())
+		return GW_COMPACT_SUCCESS;
 	if (gw_scanners_met(run)) {
 		reset_positions(run);
 		return run->whole_zone ? GW_COMPACT_COMPLETE : GW_COMPACT_PARTIAL_SKIPPED;
 	}
 	if (gw_compact_interrupted() || run->contended)
 		return GW_COMPACT_CONTENDED;
+	if (run->request->proactive)
+		return proactive_finished(run);
 	if (run->request->order >= 0 &&
 		run->migrate_pfn == gw_pageblock_start(run->m, run->migrate_pfn) &&
 		goal_reached(run))
@@ -334,16 +357,19 @@ refresh_hints(const struct gw_compact_run *run)
 
 /*
  * The migration scanner has left the last aligned block of the wanted order that it moved pages
- * out of: freed frames on this CPU's lists merge only now (D21).
+ * out of: freed frames on this CPU's lists merge only now (D21). A proactive run goes by free
+ * pageblocks, and would not see those it has made.
  */
 static void
 drain_if_left(struct gw_compact_run *run, gw_pfn_t *moved_from)
 {
+	int order =
+		run->request->proactive ? (int)run->m->config.pageblock_order : run->request->order;
 	gw_pfn_t current;
 
-	if (run->request->order <= 0 || *moved_from == GW_PFN_NONE)
+	if (order <= 0 || *moved_from == GW_PFN_NONE)
 		return;
-	current = run->migrate_pfn & ~(((gw_pfn_t)1 << run->request->order) - 1);
+	current = run->migrate_pfn & ~(((gw_pfn_t)1 << order) - 1);
 	if (*moved_from >= current)
 		return;
 	gw_lru_add_drain(run->m);

@@ -95,6 +95,10 @@ gw_compact_interrupted(void)
 	return task && gw_task_interrupted(task);
 }
 
+/* The score of a zone, and the mark at which proactive runs end (kcompactd.c). */
+unsigned gw_zone_score(struct gw_zone *zone);
+unsigned gw_proactive_low_mark(const struct gw_machine *m);
+
 /* Room for the copies: the watermark part of suitability (D17). */
 bool gw_compact_has_room(const struct gw_zone *zone, unsigned order);
 

@@ -141,7 +141,7 @@ search_nodes(const struct search *s, const struct gw_node *node, uint64_t nodes)
 	for (unsigned i = 0; i < node->n_zonelist && err == -ENOMEM; i++) {
 		const struct gw_zone *zone = &s->m->zones[node->zonelist[i]];
 
-		if (nodes >> zone->node & 1)
+		if (gw_zone_in(zone, nodes))
 			err = search_zone(s, zone);
 	}
 	return err;

@@ -64,7 +64,7 @@ gw_range_move_out(struct gw_range *r)
 	struct gw_page_list list;
 
 	if (r->no_room)
-		(void)gw_direct_reclaim(m, r->zone->node, 0, GW_GFP_KERNEL);
+		(void)gw_direct_reclaim(m, GW_ALL_NODES, 0, GW_GFP_KERNEL);
 	r->no_room = false;
 	gw_page_list_init(&list);
 	gw_lru_add_drain_all(m);

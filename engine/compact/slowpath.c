@@ -31,6 +31,7 @@ struct slow_alloc {
 	enum gw_compact_result result; /* of the last direct compaction */
 	uint64_t reclaimed;	       /* frames, by the last direct reclaim */
 	unsigned no_progress;	       /* direct reclaims in a row that freed nothing */
+	struct gw_capture capture;     /* what the last direct compaction has made for us */
 };
 
 static int
@@ -40,8 +41,10 @@ try_free(const struct slow_alloc *a, gw_pfn_t *out)
 }
 
 static enum gw_compact_result
-compact_one_zone(const struct slow_alloc *a, unsigned zone)
+compact_one_zone(struct slow_alloc *a, unsigned zone)
 {
+	struct gw_task *task = gw_current();
+	enum gw_compact_result result;
 	bool full = a->priority == PRIO_SYNC_FULL;
 	const struct gw_compact_request request = {
 		.order = (int)a->order,
@@ -53,12 +56,19 @@ compact_one_zone(const struct slow_alloc *a, unsigned zone)
 		.no_fs = !(a->gfp & GW_GFP_FS),
 	};
 
-	return gw_compact_zone(a->m, zone, &request, NULL);
+	a->capture = (struct gw_capture){.zone = &a->m->zones[zone],
+		.order = a->order,
+		.type = request.migratetype,
+		.pfn = GW_PFN_NONE};
+	task->capture = &a->capture;
+	result = gw_compact_zone(a->m, zone, &request, NULL);
+	task->capture = NULL;
+	return a->capture.pfn == GW_PFN_NONE ? result : GW_COMPACT_SUCCESS;
 }
 
 /* Compact the zonelist until a zone can serve the request. The largest result counts (D13). */
 static enum gw_compact_result
-compact_zonelist(const struct slow_alloc *a)
+compact_zonelist(struct slow_alloc *a)
 {
 	const struct gw_node *node = &a->m->nodes[a->node];
 	enum gw_compact_result result = GW_COMPACT_SKIPPED;
@@ -85,6 +95,19 @@ compact_zonelist(const struct slow_alloc *a)
 	return result;
 }
 
+/* The page that was made for this request, or one of those that everybody can have. */
+static int
+take_compacted(struct slow_alloc *a, gw_pfn_t *out)
+{
+	if (a->capture.pfn == GW_PFN_NONE)
+		return try_free(a, out);
+	*out = a->capture.pfn;
+	a->capture.pfn = GW_PFN_NONE;
+	gw_finish_alloc(a->m, *out, a->order, a->gfp);
+	gw_count(a->m, GW_VM_PGALLOC, (uint64_t)1 << a->order);
+	return 0;
+}
+
 static int
 direct_compact(struct slow_alloc *a, gw_pfn_t *out)
 {
@@ -97,7 +120,7 @@ direct_compact(struct slow_alloc *a, gw_pfn_t *out)
 	if (a->result <= GW_COMPACT_DEFERRED)
 		return -ENOMEM; /* nothing ran: no stall */
 	gw_count(a->m, GW_VM_COMPACT_STALL, 1);
-	if (try_free(a, out)) {
+	if (take_compacted(a, out)) {
 		gw_count(a->m, GW_VM_COMPACT_FAIL, 1);
 		return -ENOMEM;
 	}
@@ -189,7 +212,7 @@ should_retry(struct slow_alloc *a)
 static int
 alloc_slow(struct slow_alloc *a, gw_pfn_t *out)
 {
-	gw_wake_kswapd(a->m, a->nodes);
+	gw_wake_kswapd(a->m, a->nodes, a->order);
 	if (!try_free(a, out))
 		return 0;
 	if (!may_reclaim(a))
@@ -216,7 +239,12 @@ int
 gw_alloc_pages_nodes(struct gw_machine *m, gw_gfp_t gfp, unsigned node, uint64_t nodes,
 	unsigned order, gw_pfn_t *out)
 {
-	struct slow_alloc a = {.m = m, .gfp = gfp, .node = node, .order = order, .nodes = nodes};
+	struct slow_alloc a = {.m = m,
+		.gfp = gfp,
+		.node = node,
+		.order = order,
+		.nodes = nodes,
+		.capture.pfn = GW_PFN_NONE};
 	int err;
 
 	if (node >= m->n_nodes || order > m->config.max_order)

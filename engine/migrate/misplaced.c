@@ -188,7 +188,7 @@ may_go(struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma, unsigned n
 	if (has_room(m, node))
 		return true;
 	if (m->numa.balancing & GW_BALANCING_TIERING)
-		gw_wake_kswapd(m, (uint64_t)1 << node); /* it demotes what is cold there */
+		gw_wake_kswapd(m, (uint64_t)1 << node, 0); /* it demotes what is cold there */
 	return false;
 }
 

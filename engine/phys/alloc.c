@@ -172,6 +172,15 @@ clear_frames(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n)
 	}
 }
 
+void
+gw_finish_alloc(struct gw_machine *m, gw_pfn_t pfn, unsigned order, gw_gfp_t gfp)
+{
+	GW_PROBE3(mm_page_alloc, pfn, order, gfp);
+	gw_prepare_page(m, pfn, order);
+	if (gfp & GW_GFP_ZERO)
+		clear_frames(m, pfn, (gw_pfn_t)1 << order);
+}
+
 int
 gw_alloc_from_nodes(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, uint64_t nodes,
 	unsigned order, enum gw_wmark mark, gw_pfn_t *out)
@@ -185,10 +194,7 @@ gw_alloc_from_nodes(struct gw_machine *m, gw_gfp_t gfp, unsigned node_id, uint64
 		pfn = walk_zonelist(m, node, nodes, gfp, order, mark);
 	if (pfn == GW_PFN_NONE)
 		return -ENOMEM;
-	GW_PROBE3(mm_page_alloc, pfn, order, gfp);
-	gw_prepare_page(m, pfn, order);
-	if (gfp & GW_GFP_ZERO)
-		clear_frames(m, pfn, (gw_pfn_t)1 << order);
+	gw_finish_alloc(m, pfn, order, gfp);
 	*out = pfn;
 	return 0;
 }

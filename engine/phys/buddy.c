@@ -114,15 +114,43 @@ may_merge(const struct gw_machine *m, gw_pfn_t pfn, gw_pfn_t buddy, unsigned ord
 	return a == b || (a < GW_MT_PCPTYPES && b < GW_MT_PCPTYPES);
 }
 
+/* What the current task waits for, if that can come from this zone. */
+static struct gw_capture *
+capture_of(const struct gw_zone *zone)
+{
+	const struct gw_task *task = gw_current();
+	struct gw_capture *capture = task ? task->capture : NULL;
+
+	return capture && capture->zone == zone && capture->pfn == GW_PFN_NONE ? capture : NULL;
+}
+
+/* Is this free block what is waited for? Not one that is kept for others, nor a small piece of a
+ * MOVABLE pageblock for something that never moves. */
+static bool
+captured(struct gw_capture *capture, const struct gw_machine *m, gw_pfn_t pfn, unsigned order,
+	enum gw_migratetype type)
+{
+	if (order != capture->order || type == GW_MT_CMA || type == GW_MT_ISOLATE)
+		return false;
+	if (order < m->config.pageblock_order && type == GW_MT_MOVABLE &&
+		capture->type != GW_MT_MOVABLE)
+		return false;
+	capture->pfn = pfn;
+	return true;
+}
+
 static void
 free_and_merge(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_machine *m = zone->machine;
 	enum gw_migratetype type = gw_pageblock_type(m, pfn);
+	struct gw_capture *capture = capture_of(zone);
 
 	while (order < m->config.max_order) {
 		gw_pfn_t buddy = pfn ^ ((gw_pfn_t)1 << order);
 
+		if (capture && captured(capture, m, pfn, order, type))
+			return;
 		if (!is_free_block(zone, buddy, order) || !may_merge(m, pfn, buddy, order))
 			break;
 		gw_buddy_remove(zone, buddy);
@@ -131,6 +159,8 @@ free_and_merge(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 		pfn &= buddy;
 		order++;
 	}
+	if (capture && captured(capture, m, pfn, order, type))
+		return;
 	/* A block that is likely to merge soon waits at the end of its list, to be taken last. */
 	list_insert(zone, pfn, order, type,
 		order + 1 < m->config.max_order &&

@@ -26,6 +26,7 @@ gw_machine_config_init(struct gw_machine_config *config)
 		.watermark_boost_factor = 15000,
 		.extfrag_threshold = 500,
 		.compact_unevictable_allowed = true,
+		.compaction_proactiveness = 20,
 		.lru_batch = 15,
 	};
 }
@@ -112,6 +113,9 @@ check_config(const struct gw_machine_config *c, struct gw_error *err)
 	if (c->extfrag_threshold < 0 || c->extfrag_threshold > 1000)
 		return gw_refuse(
 			err, "extfrag_threshold %d: must be 0 .. 1000", c->extfrag_threshold);
+	if (c->compaction_proactiveness > 100)
+		return gw_refuse(err, "compaction_proactiveness %u: must be 0 .. 100",
+			c->compaction_proactiveness);
 	if (c->lru_batch > sizeof(((struct gw_lru_batch *)0)->pages) / sizeof(gw_pfn_t))
 		return gw_refuse(err, "lru_batch %u: must be at most 32", c->lru_batch);
 	if (c->min_free_kbytes / (GW_PAGE_SIZE / 1024) > GW_PFN_MAX)
@@ -259,6 +263,7 @@ gw_machine_create(const struct gw_machine_config *config, const struct gw_machin
 	m->config.distances = NULL;
 	m->config.adistances = m->config.cpu_nodes = NULL;
 	m->wait_era = GW_ERA_NONE;
+	gw_u32_store_relaxed(&m->proactiveness, config->compaction_proactiveness);
 	m->n_frames = config->n_frames;
 	m->n_pageblocks = ((config->n_frames - 1) >> config->pageblock_order) + 1;
 	m->n_zones = config->n_zones;

@@ -102,6 +102,12 @@ struct gw_lru_batch {
 	gw_pfn_t pages[32];
 } __attribute__((aligned(64)));
 
+/* What wakes a background task, and what it is to do (daemon.c). */
+struct gw_daemon {
+	gw_atomic_u32 state;
+	gw_atomic_u32 wish; /* the largest order wished for since, plus 1; 0: none */
+};
+
 struct gw_node {
 	gw_spinlock lru_lock; /* rank LRU */
 	/* Guarded by lru_lock; counts also read anywhere, relaxed. */
@@ -109,7 +115,8 @@ struct gw_node {
 	gw_atomic_u64 lru_frames[GW_LRU_NR];
 	gw_atomic_u64
 		isolated_frames[2]; /* off the anon and file lists (D12); added and subtracted */
-	gw_atomic_u32 kswapd;	    /* flags: engine/store/kswapd.c */
+	struct gw_daemon kswapd, kcompactd;
+	gw_atomic_u64 proactive_ns; /* of the machine's clock: engine/compact/kcompactd.c */
 	gw_atomic_u32 weight;	    /* for weighted interleaving */
 	/* Promotions to the node in the second that promote_second numbers: frames. */
 	gw_atomic_u64 promote_second, promoted;
@@ -154,6 +161,7 @@ struct gw_machine {
 	/* Change while the machine is idle. */
 	struct gw_numa_tunables numa;
 	const struct gw_numa_ops *numa_ops; /* engine/virt/policy.h; NULL: all of numa is off */
+	gw_atomic_u32 proactiveness;	    /* of compaction, 0 .. 100 */
 #ifdef GW_FIXES_REMOVABLE
 	uint64_t without; /* GW_WITHOUT() of the fixes that it does not have */
 #endif
@@ -437,7 +445,38 @@ gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)
 	gw_percpu_add(&m->events, event, (int64_t)n);
 }
 
+/* ---- background tasks (daemon.c) ---- */
+
+/* Wake the task for a block of this order; for whatever is due. Never sleeps. */
+void gw_daemon_ask(struct gw_machine *m, struct gw_daemon *d, unsigned order);
+void gw_daemon_wake(struct gw_machine *m, struct gw_daemon *d);
+/* The wishes made since the last call: false if there was none. */
+bool gw_daemon_take_wish(struct gw_daemon *d, unsigned *order);
+/* A round now, and one after each wake-up, until gw_daemon_stop(). */
+void gw_daemon_run(struct gw_machine *m, struct gw_daemon *d, unsigned node,
+	void (*one_round)(struct gw_machine *m, unsigned node));
+void gw_daemon_stop(struct gw_machine *m, struct gw_daemon *d);
+/* For others to see: it is at work, not only awake. */
+void gw_daemon_set_working(struct gw_daemon *d, bool working);
+bool gw_daemon_is_working(const struct gw_daemon *d);
+
+/* ---- page capture ---- */
+
+/*
+ * A free block that the current task waits for (gw_task.capture) is taken at the moment when frames
+ * that it frees have merged into it, before the free lists and anybody else see it (FACTS 2.1).
+ */
+struct gw_capture {
+	const struct gw_zone *zone;
+	unsigned order;
+	enum gw_migratetype type; /* of the request */
+	gw_pfn_t pfn;		  /* GW_PFN_NONE: not yet */
+};
+
 /* ---- allocation without compaction ---- */
+
+/* Frames that were taken from the free lists become the page that a request is given. */
+void gw_finish_alloc(struct gw_machine *m, gw_pfn_t pfn, unsigned order, gw_gfp_t gfp);
 
 static inline enum gw_migratetype
 gw_gfp_migratetype(gw_gfp_t gfp)

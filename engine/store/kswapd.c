@@ -3,19 +3,14 @@
  * kswapd.c - background reclaim, one for each node.
  *
  * Idea. Between the low watermark, where allocations wake it, and the high one, where it is
- * content. A word of the node says whether anybody has asked: IDLE is set before a round begins and
- * cleared by whoever wants one, so that a wish made while a round runs is another round.
+ * content. How it is woken: engine/phys/daemon.c.
  *
  * A boost of a zone's watermarks asks for room to fall back into without mixing types (FACTS 2.1,
  * 2.2). It is paid with what costs nothing: clean pages of files; and whether that was enough or
- * not, the boosts that a round began with are over at its end. Compaction is the business of those
- * who want high orders.
+ * not, the boosts that a round began with are over at its end. Memory that was freed for a high
+ * order, or for a boost, may be in pieces: the background compaction is woken to put them together.
  */
 #include "engine/store/reclaim_internal.h"
-
-#define KSWAPD_IDLE    0x1u
-#define KSWAPD_WAITERS 0x2u
-#define KSWAPD_STOP    0x4u
 
 /* Frames that a zone lacks to be above its high watermark, with its boost or without. */
 static uint64_t
@@ -76,64 +71,73 @@ lower_boost(struct gw_zone *zone, uint64_t by)
 	gw_spin_unlock(&zone->lock);
 }
 
-bool
-gw_balance_node(struct gw_machine *m, unsigned node)
+static void
+balance(struct gw_machine *m, unsigned node)
 {
-	uint64_t boosts[GW_ZONES_MAX], freed = 0, most;
+	/* What then is still missing is in a zone that these lists do not help. */
+	const uint64_t most = 2 * node_lacks(m, node, true) + GW_RECLAIM_BATCH;
 	unsigned priority = GW_RECLAIM_PRIORITY + 1;
+	uint64_t freed = 0;
 	uint32_t before;
 
-	if (node >= m->n_nodes || !node_lacks(m, node, true))
-		return true;
-	gw_might_sleep();
 	gw_count(m, GW_VM_PAGEOUTRUN, 1);
-	for (unsigned z = 0; z < m->n_zones; z++)
-		boosts[z] = gw_u64_load_relaxed(&m->zones[z].wmark_boost);
-	/* What then is still missing is in a zone that these lists do not help. */
-	most = 2 * node_lacks(m, node, true) + GW_RECLAIM_BATCH;
+	gw_daemon_set_working(&m->nodes[node].kswapd, true);
 	before = gw_memalloc_begin();
 	while (priority-- > 0 && freed < most && node_lacks(m, node, true))
 		run_pass(m, node, priority, &freed);
 	gw_memalloc_end(before);
+	gw_daemon_set_working(&m->nodes[node].kswapd, false);
+}
+
+bool
+gw_balance_node(struct gw_machine *m, unsigned node)
+{
+	uint64_t boosts[GW_ZONES_MAX], boosted = 0;
+	unsigned order;
+
+	if (node >= m->n_nodes)
+		return true;
+	gw_might_sleep();
+	(void)gw_daemon_take_wish(&m->nodes[node].kswapd, &order);
 	for (unsigned z = 0; z < m->n_zones; z++)
-		if (m->zones[z].node == node)
-			lower_boost(&m->zones[z], boosts[z]);
+		boosts[z] = gw_u64_load_relaxed(&m->zones[z].wmark_boost);
+	if (node_lacks(m, node, true))
+		balance(m, node);
+	for (unsigned z = 0; z < m->n_zones; z++) {
+		if (m->zones[z].node != node)
+			continue;
+		lower_boost(&m->zones[z], boosts[z]);
+		boosted |= boosts[z];
+	}
+	if (boosted && order < m->config.pageblock_order)
+		order = m->config.pageblock_order;
+	if (order > 0)
+		gw_daemon_ask(m, &m->nodes[node].kcompactd, order);
 	return !node_lacks(m, node, true);
 }
 
-static void
-wake(struct gw_machine *m, unsigned node)
+void
+gw_wake_kswapd(struct gw_machine *m, uint64_t nodes, unsigned order)
 {
-	gw_atomic_u32 *word = &m->nodes[node].kswapd;
-
-	/* release: who sets it again, sees why it was cleared */
-	if (gw_u32_and_release(word, ~KSWAPD_IDLE) & KSWAPD_WAITERS)
-		gw_bit_wake(&m->page_waits, word, KSWAPD_IDLE, KSWAPD_WAITERS);
+	for (unsigned n = 0; n < m->n_nodes; n++)
+		if (nodes & m->memory_nodes & (uint64_t)1 << n)
+			gw_daemon_ask(m, &m->nodes[n].kswapd, order);
 }
 
-void
-gw_wake_kswapd(struct gw_machine *m, uint64_t nodes)
+static void
+one_round(struct gw_machine *m, unsigned node)
 {
-	for (unsigned node = 0; node < m->n_nodes; node++)
-		if (nodes & m->memory_nodes & (uint64_t)1 << node)
-			wake(m, node);
+	(void)gw_balance_node(m, node);
 }
 
 void
 gw_kswapd(struct gw_machine *m, unsigned node)
 {
-	gw_atomic_u32 *word = &m->nodes[node].kswapd;
-
-	while (!(gw_u32_or_acquire(word, KSWAPD_IDLE) & KSWAPD_STOP)) {
-		(void)gw_balance_node(m, node);
-		gw_flag_wait(&m->page_waits, word, KSWAPD_IDLE, KSWAPD_WAITERS);
-	}
-	gw_u32_and_relaxed(word, ~(KSWAPD_STOP | KSWAPD_IDLE));
+	gw_daemon_run(m, &m->nodes[node].kswapd, node, one_round);
 }
 
 void
 gw_kswapd_stop(struct gw_machine *m, unsigned node)
 {
-	gw_u32_or_relaxed(&m->nodes[node].kswapd, KSWAPD_STOP);
-	wake(m, node);
+	gw_daemon_stop(m, &m->nodes[node].kswapd);
 }

@@ -50,6 +50,9 @@ struct gw_compact_request {
 	bool whole_zone;  /* start at the zone's ends, not at the cached positions */
 	bool ignore_skip; /* scan pageblocks whose skip bit is set */
 	bool no_fs;	  /* GFP_NOFS: the larger isolation limit (R12) */
+	/* With order -1: SUCCESS as soon as the zone's score is at the low mark, PARTIAL_SKIPPED
+	 * when the node's background reclaim is at work. */
+	bool proactive;
 	/*
 	 * End when the migration scanner has reached it, and put the batch that got there back:
 	 * what is left when the kernel gives up in the middle of a batch (FACTS 3.7). 0: no.
@@ -92,6 +95,28 @@ bool gw_compact_deferred(struct gw_machine *m, unsigned zone, unsigned order);
 void gw_compact_defer(struct gw_machine *m, unsigned zone, unsigned order);
 void gw_compact_defer_reset(struct gw_machine *m, unsigned zone, unsigned order, bool success);
 bool gw_compact_restarting(struct gw_machine *m, unsigned zone, unsigned order);
+
+/*
+ * Be the node's background compaction (FACTS 2.1): for high orders that background reclaim has made
+ * room for; and proactively, when the machine's clock says so and free memory is fragmented. Sleeps
+ * until woken; gw_kcompactd_tick(), called at least twice a second of the machine's clock, wakes
+ * those whose time has come. Returns when gw_kcompactd_stop() was called. The caller is an
+ * attached task that does nothing else; one a node.
+ */
+void gw_kcompactd(struct gw_machine *m, unsigned node);
+/* End gw_kcompactd() of a node, or the next one if none runs. Any attached task. */
+void gw_kcompactd_stop(struct gw_machine *m, unsigned node);
+/* What it would do now, without sleeping for a wake-up. Returns when it is due next, in ns of the
+ * machine's clock (1: at once). */
+uint64_t gw_kcompactd_step(struct gw_machine *m, unsigned node);
+void gw_kcompactd_tick(struct gw_machine *m); /* any thread */
+/* Somebody may soon want a block of this order. Any attached task; never sleeps. */
+void gw_wake_kcompactd(struct gw_machine *m, unsigned node, unsigned order);
+/* vm.compaction_proactiveness, 0 .. 100: low mark max(100 - it, 5), high mark 10 above. Unless it
+ * is 0, nodes are looked at at once. 0 or -EINVAL. Any attached task. */
+GW_MUST_CHECK int gw_compact_set_proactiveness(struct gw_machine *m, unsigned proactiveness);
+/* How fragmented a node's free memory is, 0 .. 100 (FACTS 1.5, 2.1). Any attached task. */
+unsigned gw_node_score(struct gw_machine *m, unsigned node);
 
 /* Forget all skip bits and cached positions of a zone. */
 void gw_compact_reset_skip(struct gw_machine *m, unsigned zone);

@@ -19,6 +19,9 @@
 	X(COMPACT_STALL, "compact_stall")                                                          \
 	X(COMPACT_FAIL, "compact_fail")                                                            \
 	X(COMPACT_SUCCESS, "compact_success")                                                      \
+	X(COMPACT_DAEMON_WAKE, "compact_daemon_wake")                                              \
+	X(COMPACT_DAEMON_MIGRATE_SCANNED, "compact_daemon_migrate_scanned")                        \
+	X(COMPACT_DAEMON_FREE_SCANNED, "compact_daemon_free_scanned")                              \
 	X(CMA_ALLOC_SUCCESS, "cma_alloc_success")                                                  \
 	X(CMA_ALLOC_FAIL, "cma_alloc_fail")                                                        \
 	X(PGFAULT, "pgfault")                                                                      \

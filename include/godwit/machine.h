@@ -67,6 +67,7 @@ struct gw_machine_config {
 	unsigned watermark_boost_factor; /* of 10,000; 15,000 on Linux; 0: no boosting */
 	int extfrag_threshold;		 /* 0 .. 1000; 500 on Linux (D18) */
 	bool compact_unevictable_allowed;
+	unsigned compaction_proactiveness; /* 0 .. 100; 20 on Linux; 0: not proactive */
 	unsigned lru_batch; /* pages per CPU before an LRU-add batch drains; 15 on Linux; 0: none */
 	/*
 	 * Nodes (godwit/numa.h); there are as many as the highest of a zone says. The arrays are

@@ -20,6 +20,7 @@ struct gw_task {
 	uint32_t wake;		 /* futex word of sleeps; an atomic inside engine/sync */
 	uint32_t interrupted;	 /* an atomic inside engine/sync */
 	uint32_t flags;		 /* GW_TASK_* */
+	void *capture;		 /* a free block it waits for, inside engine/phys; or NULL */
 	struct gw_policy policy; /* gw_task_set_policy() */
 	unsigned rcu_depth;	 /* GW_CHECKS only */
 	unsigned n_spinlocks;	 /* GW_CHECKS only: spinlocks held */
