@@ -27,6 +27,12 @@ free_frames(struct spaces *s)
 struct spaces *
 spaces_create(gw_pfn_t n_frames)
 {
+	return spaces_create_orders(n_frames, 4);
+}
+
+struct spaces *
+spaces_create_orders(gw_pfn_t n_frames, unsigned pageblock_order)
+{
 	struct gw_zone_config zone = {.name = "Normal", .end = n_frames};
 	struct gw_machine_config config;
 	struct gw_error err = {""};
@@ -35,8 +41,8 @@ spaces_create(gw_pfn_t n_frames)
 	assert_non_null(s);
 	gw_machine_config_init(&config);
 	config.n_cpus = 2;
-	config.max_order = 5;
-	config.pageblock_order = 4;
+	config.max_order = pageblock_order + 1;
+	config.pageblock_order = pageblock_order;
 	config.n_frames = n_frames;
 	config.zones = &zone;
 	config.n_zones = 1;
@@ -160,13 +166,15 @@ gw_pte_t
 entry_of(struct gw_mm *mm, gw_vaddr_t addr)
 {
 	gw_spinlock *lock;
-	gw_atomic_u64 *word = gw_pte_lock(mm, addr, &lock);
+	gw_atomic_u64 *word = gw_entry_lock(mm, addr, &lock);
 	gw_pte_t pte;
 
 	if (!word)
 		return 0;
 	pte = gw_u64_load_relaxed(word);
 	gw_spin_unlock(lock);
+	if (gw_pte_is_huge(pte))
+		pte += (addr % TABLE / PAGE) << GW_PTE_PFN_SHIFT;
 	return pte;
 }
 
@@ -266,7 +274,7 @@ places_of(struct spaces *s, gw_pfn_t page)
 /* ---- verify ---- */
 
 struct count {
-	unsigned *entries; /* by frame */
+	unsigned *entries; /* by a page's first frame: of all its frames, huge ones once */
 	unsigned *slots;   /* entries that name it, by swap slot */
 	gw_pfn_t page;
 	unsigned found; /* by rmap */
@@ -275,7 +283,7 @@ struct count {
 static void
 count_space(struct gw_mm *mm, struct count *c)
 {
-	uint64_t rss = 0, vmas = 0;
+	uint64_t rss = 0, vmas = 0, huge = 0;
 	gw_vaddr_t before = 0;
 	const struct gw_vma *vma;
 
@@ -294,10 +302,14 @@ count_space(struct gw_mm *mm, struct count *c)
 				continue;
 			}
 			assert_false(pte & GW_PTE_WRITE && !(vma->flags & GW_VM_WRITE));
-			c->entries[gw_pte_pfn(pte)]++;
 			rss++;
+			if (gw_pte_is_huge(pte) && addr % TABLE)
+				continue;
+			huge += gw_pte_is_huge(pte);
+			c->entries[gw_page_head(mm->machine, gw_pte_pfn(pte))]++;
 		}
 	}
+	assert_int_equal(huge, mm->deposits.n);
 	assert_int_equal(rss, gw_mm_pages(mm));
 	assert_int_equal(vmas, mm->n_vmas);
 }
@@ -306,9 +318,11 @@ static bool
 count_place(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 {
 	struct count *c = walk->ctx;
-	gw_pte_t pte = entry_of(vma->mm, addr);
+	struct gw_entries e;
 
-	c->found += pte & GW_PTE_PRESENT && !(pte & GW_PTE_ZERO) && gw_pte_pfn(pte) == c->page;
+	gw_entries_begin(&e, walk, vma, addr);
+	while (gw_entries_next(&e))
+		c->found += gw_pte_maps(gw_u64_load_relaxed(e.word), e.frame);
 	return true;
 }
 
@@ -329,6 +343,7 @@ verify_page(struct spaces *s, struct count *c)
 	struct gw_rmap_walk walk = {.visit = count_place, .page = c->page, .ctx = c};
 
 	assert_int_equal(gw_u32_load_relaxed(&page->mapcount), c->entries[c->page]); /* V1 */
+	assert_int_equal(gw_page_total_mapcount(s->m, c->page), c->entries[c->page]); /* B9 */
 	if (!c->entries[c->page])
 		return;
 	gw_page_lock(s->m, c->page);

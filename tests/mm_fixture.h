@@ -24,6 +24,8 @@ struct spaces {
 };
 
 struct spaces *spaces_create(gw_pfn_t n_frames);
+/* max_order is one more than pageblock_order. */
+struct spaces *spaces_create_orders(gw_pfn_t n_frames, unsigned pageblock_order);
 void spaces_destroy(struct spaces *s);
 /* cmocka's: *state is a struct spaces, with frames enough. */
 int spaces_setup(void **state);
@@ -43,7 +45,7 @@ void poke(struct gw_mm *mm, gw_vaddr_t addr, uint64_t value);
 int try_peek(struct spaces *s, unsigned cpu, struct gw_mm *mm, gw_vaddr_t addr, uint64_t *value);
 int try_poke(struct spaces *s, unsigned cpu, struct gw_mm *mm, gw_vaddr_t addr, uint64_t value);
 
-/* The entry at addr; 0 if there is none. */
+/* The entry at addr; 0 if there is none. Of a huge one, as if it were of the frame at addr alone. */
 gw_pte_t entry_of(struct gw_mm *mm, gw_vaddr_t addr);
 gw_pfn_t page_of(struct gw_mm *mm, gw_vaddr_t addr);
 

@@ -53,6 +53,20 @@ gw_zone_watermark_ok(
 	return order == 0 || has_block(zone, order, gfp);
 }
 
+/* What the frames behind a head say. Their map counts were 0 when they were free. */
+static void
+make_tails(struct gw_page *head, unsigned order)
+{
+	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
+		gw_u32_store_relaxed(&head[i].flags, gw_flags_make(GW_PAGE_TAIL, 0));
+		gw_u32_store_release(&head[i].index, i); /* the type first: gw_page_head() */
+	}
+	if (order == 0)
+		return;
+	gw_u32_store_relaxed(gw_page_entire_maps(head), 0);
+	gw_u32_store_relaxed(gw_page_frame_maps(head, 0), 0);
+}
+
 void
 gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 {
@@ -61,10 +75,7 @@ gw_prepare_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 
 	if (order > 0)
 		flags |= GW_PG_COMPOUND;
-	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
-		gw_frame_set_index(&page[i], i);
-		gw_u32_store_relaxed(&page[i].flags, gw_flags_make(GW_PAGE_TAIL, 0));
-	}
+	make_tails(page, order);
 	gw_frame_set_index(page, 0);
 	gw_u32_store_relaxed(&page->mapcount, 0);
 	gw_ptr_store_relaxed(&page->owner, NULL);
@@ -82,6 +93,37 @@ gw_page_unmake(struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 		gw_u32_store_relaxed(&page[i].flags, gw_flags_make(GW_PAGE_FREE, 0));
 }
 
+/* The head of a page in use has fewer frames; others may set its flags meanwhile. */
+static void
+set_order(struct gw_page *head, unsigned order)
+{
+	uint32_t flags = gw_page_flags(head), next;
+
+	do {
+		next = (flags & ~(GW_PG_ORDER_MASK | GW_PG_COMPOUND)) |
+		       (uint32_t)order << GW_PG_ORDER_SHIFT | (order > 0 ? GW_PG_COMPOUND : 0);
+	} while (!gw_u32_cas_acq_rel(&head->flags, &flags, next));
+}
+
+void
+gw_split_piece(struct gw_machine *m, gw_pfn_t head, gw_pfn_t i, unsigned order, uint32_t index,
+	uint32_t flags)
+{
+	struct gw_page *page = gw_page(m, head + i);
+
+	make_tails(page, order);
+	if (i == 0) {
+		set_order(page, order);
+		return;
+	}
+	gw_u32_store_relaxed(&page->mapcount, 0);
+	gw_ptr_store_relaxed(&page->owner, gw_ptr_load_relaxed(&gw_page(m, head)->owner));
+	/* The type before the index: gw_page_head() */
+	gw_u32_store_relaxed(&page->flags,
+		gw_flags_make(GW_PAGE_USED, order) | (order > 0 ? GW_PG_COMPOUND : 0) | flags);
+	gw_u32_store_release(&page->index, index);
+}
+
 void
 gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order, uint32_t refs)
 {
@@ -92,15 +134,10 @@ gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order, uint32_t refs)
 
 	GW_CHECK_ON(m, gw_page_flags(head) & GW_PG_LRU);
 	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++) {
-		struct gw_page *page = head + i;
-
-		gw_frame_set_index(page, gw_frame_index(head));
-		gw_u32_store_relaxed(&page->mapcount, 0);
-		gw_ptr_store_relaxed(&page->owner, gw_ptr_load_relaxed(&head->owner));
-		gw_u32_store_relaxed(&page->flags, gw_flags_make(GW_PAGE_USED, 0) | flags);
-		gw_ref_add(&page->refcount, refs);
+		gw_split_piece(m, pfn, i, 0, gw_frame_index(head), flags);
+		gw_ref_add(&head[i].refcount, refs);
 	}
-	gw_u32_and_relaxed(&head->flags, ~(GW_PG_ORDER_MASK | GW_PG_COMPOUND));
+	gw_split_piece(m, pfn, 0, 0, 0, 0);
 }
 
 static gw_pfn_t

@@ -58,8 +58,18 @@ gw_charge_end(struct gw_machine *m, gw_pfn_t page)
 	struct gw_memcg *memcg = gw_ptr_load_relaxed(&gw_page_extra(m, page)->memcg);
 
 	gw_ptr_store_relaxed(&gw_page_extra(m, page)->memcg, NULL);
-	gw_u64_sub_relaxed(&memcg->usage, 1);
+	gw_u64_sub_relaxed(
+		&memcg->usage, (uint64_t)1 << gw_flags_order(gw_page_flags(gw_page(m, page))));
 	gw_memcg_put(memcg);
+}
+
+void
+gw_charge_split(struct gw_machine *m, gw_pfn_t page, gw_pfn_t piece)
+{
+	struct gw_memcg *memcg = gw_ptr_load_relaxed(&gw_page_extra(m, page)->memcg);
+
+	gw_memcg_get(memcg);
+	gw_ptr_store_relaxed(&gw_page_extra(m, piece)->memcg, memcg);
 }
 
 static void
@@ -73,7 +83,7 @@ check_frame(const struct gw_machine *m, gw_pfn_t pfn, struct gw_findings *findin
 		gw_found(findings, "J3: frame %#x with flags %#x is charged to %s", pfn, flags,
 			memcg ? "a group" : "nobody");
 	else if (memcg)
-		memcg->checked++;
+		memcg->checked += (uint64_t)1 << gw_flags_order(flags);
 }
 
 void

@@ -4,7 +4,7 @@
  * charge.
  *
  * Idea. Groups are made and charged above (engine/store/memcg.c); what freeing a page needs is
- * here, since calls go down only. Pages of order 0 are charged.
+ * here, since calls go down only. A page is charged as many frames as it has.
  *
  * Invariants, besides J1 and J2 (memcg.h)
  *   J3  GW_PG_CHARGED is set exactly on pages whose row of the side table names their group
@@ -27,6 +27,9 @@ struct gw_memcg {
 
 /* The page, CHARGED, is charged to nobody from now on. It is being freed. */
 void gw_charge_end(struct gw_machine *m, gw_pfn_t page);
+/* A piece of the page, which is charged, becomes a page of its own, CHARGED too (gw_split_piece()).
+ */
+void gw_charge_split(struct gw_machine *m, gw_pfn_t page, gw_pfn_t piece);
 /* J1, J3; idle machine. */
 void gw_charge_check(struct gw_machine *m, struct gw_findings *findings);
 

@@ -7,7 +7,7 @@
  * second goes over the frames in order: each one must be accounted for by exactly one block
  * or page, on a list exactly if its state says so, and the sums must be the counters'.
  *
- * Checks F1 to F4 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, P2, Q1, U1 to U4, L1, E1, I7, J1, J3
+ * Checks F1 to F5 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, P2, Q1, U1 to U4, L1, E1, I7, J1, J3
  * (charge.h). Not Z3: blocks may have been seeded apart.
  */
 #include <stdarg.h>
@@ -256,6 +256,20 @@ check_inner(struct check *c, gw_pfn_t pfn, uint32_t flags)
 	}
 }
 
+/* F5 */
+static void
+check_map_counts(struct check *c, gw_pfn_t pfn, uint32_t flags)
+{
+	struct gw_page *head = gw_page(c->m, pfn);
+	uint32_t sum = gw_u32_load_relaxed(gw_page_entire_maps(head));
+
+	for (gw_pfn_t i = 0; i < (gw_pfn_t)1 << gw_flags_order(flags); i++)
+		sum += gw_u32_load_relaxed(gw_page_frame_maps(head, i));
+	if (sum != gw_u32_load_relaxed(&head->mapcount))
+		gw_found(c->findings, "F5: page of %#x counts %u entries, and has %u", pfn,
+			gw_u32_load_relaxed(&head->mapcount), sum);
+}
+
 static bool
 expects_list(uint32_t flags)
 {
@@ -330,6 +344,8 @@ check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *
 	if (type == GW_PAGE_USED && (flags & GW_PG_LOCKED))
 		gw_found(c->findings, "frame %#x is locked on an idle machine", pfn);
 	check_inner(c, pfn, flags);
+	if (flags & GW_PG_COMPOUND)
+		check_map_counts(c, pfn, flags);
 	return n;
 }
 

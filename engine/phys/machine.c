@@ -16,6 +16,17 @@
 _Static_assert(GW_ORDERS_MAX <= 16, "an order fits in four bits of a frame's flags");
 
 void
+gw_thp_tunables_init(struct gw_thp_tunables *tunables)
+{
+	*tunables = (struct gw_thp_tunables){
+		.enabled = GW_THP_MADVISE,
+		.orders = 1u << GW_HUGE_ORDER,
+		.max_ptes_none = (1u << GW_HUGE_ORDER) - 1,
+		.shrink_underused = true,
+	};
+}
+
+void
 gw_machine_config_init(struct gw_machine_config *config)
 {
 	*config = (struct gw_machine_config){
@@ -257,6 +268,7 @@ gw_machine_create(const struct gw_machine_config *config, const struct gw_machin
 	m->ops = ops;
 	m->ctx = ctx;
 	gw_u32_store_relaxed(&m->zero_page, GW_PFN_NONE);
+	gw_thp_tunables_init(&m->thp);
 	gw_spin_init(&m->memcg_lock, GW_RANK_LEAF);
 	m->config = *config;
 	m->config.zones = NULL;

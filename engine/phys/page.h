@@ -21,8 +21,19 @@
  *                       isolated list
  *   TAIL      0         -                frames to head    0       inside a page in use (I7)
  *
- * mapcount counts page-table entries that map the page; 0: mapped nowhere.
  * owner's low two bits say what it points to (GW_OWNER_*).
+ *
+ * Map counts. A head's mapcount counts all page-table entries that map the page or a piece of it;
+ * 0: mapped nowhere. Of a page of order > 0 it is the sum of two kinds, told apart in the frames
+ * behind the head, whose fields are free:
+ *
+ *   entries of the lowest tables, by frame    a tail's mapcount; of the first frame, tail 1's
+ *                                             map_counts[GW_MAPS_FIRST]
+ *   huge entries, that map all of the page    tail 1's map_counts[GW_MAPS_ENTIRE]
+ *
+ * The document counts a huge entry once more in each frame's count, and takes that off again (B9);
+ * gw_frame_mapcount() is its view. Tail 2 of a page of order > 1 links it on its node's queue of
+ * pages to split (deferred.c).
  *
  * Invariants (gw_machine_check())
  *   F1  a frame is in exactly one of: buddy list, per-CPU list, LRU batch, LRU list, isolated list,
@@ -31,6 +42,7 @@
  *   F3  order is that of the block a BUDDY, PCP or USED frame heads, 0 otherwise; COMPOUND is set
  *       exactly on heads of pages of order > 0
  *   F4  only heads of pages in use have an owner
+ *   F5  the map count of a head of order > 0 is the sum of its huge entries and its frames' counts
  *
  * Who may write: a free frame's fields, whoever holds its list's lock (zone or per-CPU); a
  * page in use: GW_PG_LOCKED and GW_PG_WAITERS anybody with a reference (and a DROP waiter
@@ -89,9 +101,18 @@ struct gw_page {
 	gw_refcount refcount;
 	gw_atomic_u32 mapcount;
 	gw_atomic_u32 index; /* atomic: gw_frame_info() looks at any frame's */
-	gw_pfn_t next, prev;
+	union {
+		struct {
+			gw_pfn_t next, prev;
+		};
+		gw_atomic_u32 map_counts[2]; /* of tail 1, by GW_MAPS_* */
+	};
 	gw_atomic_ptr owner;
 };
+
+#define GW_MAPS_ENTIRE 0
+#define GW_MAPS_FIRST  1
+
 /* What few pages have; a side table of one for each frame, made when the first page needs it. */
 struct gw_page_extra {
 	gw_atomic_ptr private; /* struct gw_private; page lock */
@@ -125,6 +146,28 @@ static inline uint32_t
 gw_page_flags(const struct gw_page *page)
 {
 	return gw_u32_load_relaxed(&page->flags);
+}
+
+/* A page in use of order 0: what follows from its own word, without a look at its neighbours. */
+static inline bool
+gw_flags_is_small(uint32_t flags)
+{
+	return (flags & ((uint32_t)15 << GW_PG_TYPE_SHIFT | GW_PG_COMPOUND)) ==
+	       (uint32_t)GW_PAGE_USED << GW_PG_TYPE_SHIFT;
+}
+
+/* Of a head of order > 0: its huge entries; and the entries of the lowest tables that name its i-th
+ * frame. */
+static inline gw_atomic_u32 *
+gw_page_entire_maps(struct gw_page *head)
+{
+	return &head[1].map_counts[GW_MAPS_ENTIRE];
+}
+
+static inline gw_atomic_u32 *
+gw_page_frame_maps(struct gw_page *head, gw_pfn_t i)
+{
+	return i ? &head[i].mapcount : &head[1].map_counts[GW_MAPS_FIRST];
 }
 
 static inline uint32_t

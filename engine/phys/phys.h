@@ -25,6 +25,7 @@
 #include "engine/sync/bug.h"
 #include "godwit/alloc.h"
 #include "godwit/fix.h"
+#include "godwit/huge.h"
 #include "godwit/machine.h"
 #include "godwit/migrate.h"
 #include "godwit/mm.h"
@@ -152,12 +153,13 @@ struct gw_machine {
 	struct gw_lru_batch *lru_batches; /* per CPU */
 	gw_waitq_table page_waits;
 	gw_percpu_u64 events;
-	gw_atomic_ptr extra;	 /* struct gw_page_extra, n_frames; NULL: nobody has needed it */
-	struct gw_swap *swap;	 /* NULL: no swap area; changes while the machine is idle */
-	gw_spinlock memcg_lock;	 /* rank LEAF */
-	struct gw_memcg *memcgs; /* all of them; guarded by memcg_lock */
-	gw_atomic_u32 mm_ids;	 /* address spaces made so far */
-	gw_atomic_u32 zero_page; /* set once, by the first address space; before, GW_PFN_NONE */
+	gw_atomic_ptr extra;	    /* struct gw_page_extra, n_frames; NULL: nobody has needed it */
+	struct gw_swap *swap;	    /* NULL: no swap area; changes while the machine is idle */
+	gw_spinlock memcg_lock;	    /* rank LEAF */
+	struct gw_memcg *memcgs;    /* all of them; guarded by memcg_lock */
+	gw_atomic_u32 mm_ids;	    /* address spaces made so far */
+	struct gw_thp_tunables thp; /* read-only while tasks run */
+	gw_atomic_u32 zero_page;    /* set once, by the first address space; before, GW_PFN_NONE */
 	/* Change while the machine is idle. */
 	struct gw_numa_tunables numa;
 	const struct gw_numa_ops *numa_ops; /* engine/virt/policy.h; NULL: all of numa is off */
@@ -201,7 +203,11 @@ gw_page_extra(const struct gw_machine *m, gw_pfn_t pfn)
 /* The side table is there from now on: 0 or -ENOMEM. Never sleeps. */
 GW_MUST_CHECK int gw_page_extra_make(struct gw_machine *m);
 
-/* The first frame of the page in use that pfn is part of; pfn itself otherwise (C10). */
+/*
+ * The first frame of the page in use that pfn is part of; pfn itself otherwise (C10). Also for who
+ * has no reference, and may see the page being split: a frame that is a tail before and after its
+ * index was read had that index (gw_split_piece() changes the type first).
+ */
 static inline gw_pfn_t
 gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)
 {
@@ -394,6 +400,13 @@ void gw_free_block(struct gw_machine *m, gw_pfn_t pfn, unsigned order);
  * that nobody else refers to a tail. Anybody may use the pieces as soon as it returns.
  */
 void gw_split_page(struct gw_machine *m, gw_pfn_t pfn, unsigned order, uint32_t refs);
+/*
+ * One step of a split: frames i to i + 2^order of the page of `head` become a page of their own,
+ * with the head's owner, this index, these flags (GW_PG_*; COMPOUND is added), no map and no
+ * reference yet. The head, i == 0, is done last, and keeps all but its order.
+ */
+void gw_split_piece(struct gw_machine *m, gw_pfn_t head, gw_pfn_t i, unsigned order, uint32_t index,
+	uint32_t flags);
 
 /* Take a page off its LRU list: 0 with one reference more; -EBUSY if it is on none or being freed;
  * -EINVAL if it is on one that `mode` leaves alone (D1). `isolated_frames` grows. Takes the LRU

@@ -65,14 +65,14 @@ gw_mm_set_memcg(struct gw_mm *mm, struct gw_memcg *memcg)
 
 /* J2 */
 static bool
-take_one(struct gw_memcg *memcg)
+take(struct gw_memcg *memcg, uint64_t frames)
 {
 	uint64_t usage = gw_u64_load_relaxed(&memcg->usage);
 
 	do {
-		if (usage >= gw_u64_load_relaxed(&memcg->limit))
+		if (usage + frames > gw_u64_load_relaxed(&memcg->limit))
 			return false;
-	} while (!gw_u64_cas_relaxed(&memcg->usage, &usage, usage + 1));
+	} while (!gw_u64_cas_relaxed(&memcg->usage, &usage, usage + frames));
 	return true;
 }
 
@@ -86,15 +86,15 @@ reclaim_group(struct gw_memcg *memcg)
 }
 
 static bool
-take_one_reclaiming(struct gw_memcg *memcg)
+take_reclaiming(struct gw_memcg *memcg, uint64_t frames)
 {
-	if (take_one(memcg))
+	if (take(memcg, frames))
 		return true;
 	if (gw_current()->flags & GW_TASK_MEMALLOC)
 		return false; /* it is reclaim that asks */
 	for (unsigned i = 0; i < TRIES; i++) {
 		reclaim_group(memcg);
-		if (take_one(memcg))
+		if (take(memcg, frames))
 			return true;
 	}
 	return false;
@@ -104,12 +104,14 @@ int
 gw_memcg_charge(struct gw_memcg *memcg, gw_pfn_t page)
 {
 	struct gw_machine *m;
+	uint32_t flags;
 
 	if (!memcg)
 		return 0;
 	m = memcg->machine;
-	GW_CHECK_ON(m, gw_page_flags(gw_page(m, page)) & (GW_PG_CHARGED | GW_PG_COMPOUND));
-	if (gw_page_extra_make(m) || !take_one_reclaiming(memcg))
+	flags = gw_page_flags(gw_page(m, page));
+	GW_CHECK_ON(m, flags & GW_PG_CHARGED);
+	if (gw_page_extra_make(m) || !take_reclaiming(memcg, (uint64_t)1 << gw_flags_order(flags)))
 		return -ENOMEM;
 	gw_memcg_get(memcg);
 	gw_ptr_store_relaxed(&gw_page_extra(m, page)->memcg, memcg);

@@ -6,10 +6,10 @@
  * ends with "try again" and the next fault begins from scratch (R10):
  *   none, of a file      its page, or a copy (file_fault.c)
  *   none, read           the machine's zero page, read-only
- *   none, write          a new zeroed page
+ *   none, write          a new zeroed page, perhaps a large one (huge_fault.c)
  *   zero page, write     the same
  *   read-only, write     the page itself if it is nobody else's or a file's that is mapped shared,
- *                        else a copy (copy-on-write)
+ *                        else a copy (copy-on-write); of a huge page one of its frames
  *   swap entry           the page from the swap cache (swap_fault.c)
  *   migration entry      wait until the page is unlocked
  *   hinting entry        the page may follow who uses it (hinting.c)
@@ -19,7 +19,8 @@
  *   P1  what was seen before the leaf lock was let go is compared again before anything is changed
  *   P2  a private page is written in place only if its one map is this entry, its one reference is
  *       this entry's (no file's page, and no entry names a slot of it), and it is not locked: a
- *       locked page may be under migration, with entries that its map count does not know
+ *       locked page may be under migration, with entries that its map count does not know. A frame
+ *       of a larger page is always copied: who else holds that page cannot be told by frame
  *   P3  of a page being copied the entry or the copier holds a reference until the copy is
  *       installed, so nobody else finds itself the only user (P2) and writes to it
  *   P4  from an entry to its copy: cleared, flushed, installed, under one leaf lock, so no CPU
@@ -32,14 +33,24 @@
 #include "engine/virt/policy.h"
 #include "engine/virt/virt_internal.h"
 
-/* May the page be written where it is? Leaf lock of its entry held (P2). */
+/* Does the entry map all of its page? */
 static bool
-is_exclusive(struct gw_machine *m, gw_pfn_t pfn)
+is_whole(uint32_t flags, gw_pte_t pte)
 {
+	return gw_flags_type(flags) == GW_PAGE_USED &&
+	       gw_pte_frames(pte) == (gw_pfn_t)1 << gw_flags_order(flags);
+}
+
+/* May the page be written where it is? Lock of its entry held (P2). */
+static bool
+is_exclusive(struct gw_machine *m, gw_pte_t pte)
+{
+	gw_pfn_t pfn = gw_pte_pfn(pte);
 	struct gw_page *page = gw_page(m, pfn);
 	bool exclusive;
 
-	if (gw_u32_load_relaxed(&page->mapcount) != 1 || !gw_page_trylock(m, pfn))
+	if (gw_u32_load_relaxed(&page->mapcount) != 1 || !is_whole(gw_page_flags(page), pte) ||
+		!gw_page_trylock(m, pfn))
 		return false;
 	if (gw_page_flags(page) & GW_PG_SWAPCACHE)
 		(void)gw_swap_cache_try_delete(m, pfn); /* its reference is one too many */
@@ -136,11 +147,16 @@ write_fault(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock,
 
 	if (!gw_pte_is_page(pte)) {
 		gw_spin_unlock(lock);
-		return replace(f, pte);
+		return !pte && gw_large_fault(f) ? 0 : replace(f, pte);
 	}
-	if (f->vma->flags & GW_VM_SHARED || is_exclusive(m, page)) {
+	if (f->vma->flags & GW_VM_SHARED || is_exclusive(m, pte)) {
 		gw_u64_or_relaxed(word, GW_PTE_WRITTEN);
 		gw_spin_unlock(lock);
+		return 0;
+	}
+	if (gw_pte_is_huge(pte)) { /* one frame of it is copied next */
+		gw_spin_unlock(lock);
+		gw_split_pmd(f->mm, f->addr);
 		return 0;
 	}
 	gw_get_page(m, page); /* P3 */
@@ -173,14 +189,32 @@ resolve(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_
 	return 0;
 }
 
+/* The entry with its lock taken, its table made if need be. NULL: *err, or 0, nothing is left to
+ * do. */
+static gw_atomic_u64 *
+lock_entry(const struct gw_fault_at *f, gw_spinlock **lock, int *err)
+{
+	gw_atomic_u64 *word = gw_entry_lock(f->mm, f->addr, lock);
+
+	*err = 0;
+	if (word || gw_huge_fault(f))
+		return word;
+	*err = gw_table_make(f->mm, f->addr);
+	if (!*err || *err == -EEXIST) { /* another task's huge page */
+		*err = 0;
+		word = gw_entry_lock(f->mm, f->addr, lock);
+	}
+	return word;
+}
+
 /* One look at the entry. mmap_lock held for reading, given up. */
 static int
 handle(const struct gw_fault_at *f)
 {
+	int err;
 	gw_spinlock *lock;
-	gw_atomic_u64 *word = gw_pte_alloc_lock(f->mm, f->addr, &lock);
+	gw_atomic_u64 *word = lock_entry(f, &lock, &err);
 	gw_pte_t pte = word ? gw_u64_load_relaxed(word) : 0;
-	int err = -ENOMEM;
 
 	if (word && gw_pte_is_migration(pte))
 		return gw_migration_entry_wait(f->mm, word, lock);

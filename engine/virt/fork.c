@@ -3,9 +3,10 @@
  * fork.c - copying an address space, copy-on-write.
  *
  * Idea. Each VMA is linked to rmap before its entries are copied, and a table's entries are
- * copied with both leaf locks held. A walk that began before the link was there is over (the link
- * waits for it); a later one meets the parent's VMA first, then the child's. So a migration
- * entry that is copied is found in the child by whoever removes the parent's (R8).
+ * copied with both leaf locks held, a huge entry with both table locks. A walk that began before
+ * the link was there is over (the link waits for it); a later one meets the parent's VMA first,
+ * then the child's. So a migration entry that is copied is found in the child by whoever removes
+ * the parent's (R8).
  *
  * Invariants
  *   W1  after the copy neither side has a writable entry of a page that both map; migration
@@ -15,7 +16,7 @@
 #include "engine/store/store.h"
 #include "engine/virt/virt_internal.h"
 
-/* Both leaf locks held. Returns what the child gets; 0: it faults by itself. */
+/* Both locks held. Returns what the child gets; 0: it faults by itself. */
 static gw_pte_t
 share_entry(struct gw_machine *m, gw_atomic_u64 *word)
 {
@@ -35,7 +36,10 @@ share_entry(struct gw_machine *m, gw_atomic_u64 *word)
 	if (pte & GW_PTE_WRITE) /* leaving alone what CPUs mark meanwhile */
 		pte = gw_u64_and_relaxed(word, ~(uint64_t)GW_PTE_WRITE);
 	gw_get_page(m, gw_pte_pfn(pte));
-	gw_rmap_dup(m, gw_pte_pfn(pte));
+	if (gw_pte_is_huge(pte))
+		gw_rmap_dup_huge(m, gw_pte_pfn(pte));
+	else
+		gw_rmap_dup(m, gw_pte_pfn(pte));
 	return pte & ~(uint64_t)(GW_PTE_WRITE | GW_PTE_YOUNG);
 }
 
@@ -59,6 +63,41 @@ copy_table(struct gw_mm *child, struct gw_mm *parent, gw_vaddr_t start, gw_vaddr
 	gw_u64_add_relaxed(&child->pages, n_pages);
 }
 
+/* The child gets the parent's huge entry, and deposits `table`; false: the parent has none now. */
+static bool
+share_huge(struct gw_mm *child, struct gw_mm *parent, gw_vaddr_t addr, gw_pfn_t table)
+{
+	gw_atomic_u64 *from = gw_pmd_word(parent, addr), *to = gw_pmd_word(child, addr);
+	bool huge;
+
+	gw_leaf_lock_two(&parent->table_lock, &child->table_lock);
+	huge = gw_pte_is_huge(gw_u64_load_relaxed(from));
+	if (huge) {
+		gw_deposit_table(child, table);
+		gw_u64_store_release(to, share_entry(parent->machine, from));
+		gw_u64_add_relaxed(&child->pages, GW_PTES_PER_TABLE);
+	}
+	gw_leaf_unlock_two(&parent->table_lock, &child->table_lock);
+	return huge;
+}
+
+/* The parent has a table or a huge entry there: 1, it is huge, and copied; 0; -ENOMEM. */
+static int
+copy_huge(struct gw_mm *child, struct gw_mm *parent, gw_vaddr_t addr)
+{
+	gw_pfn_t table;
+
+	if (!gw_pte_is_huge(gw_u64_load_relaxed(gw_pmd_word(parent, addr))))
+		return 0;
+	table = gw_table_alloc(child->machine);
+	if (table == GW_PFN_NONE)
+		return -ENOMEM;
+	if (gw_pmd_make(child, addr) && share_huge(child, parent, addr, table))
+		return 1;
+	gw_put_page(child->machine, table);
+	return gw_pmd_word(child, addr) ? 0 : -ENOMEM;
+}
+
 static int
 copy_entries(struct gw_mm *child, const struct gw_vma *vma)
 {
@@ -68,10 +107,12 @@ copy_entries(struct gw_mm *child, const struct gw_vma *vma)
 
 	while (addr < end) {
 		gw_vaddr_t next = gw_table_end(addr, end);
+		int copied = copy_huge(child, parent, addr);
 
-		if (gw_table_make(child, addr))
+		if (copied < 0 || (!copied && gw_table_make(child, addr)))
 			return -ENOMEM;
-		copy_table(child, parent, addr, next);
+		if (!copied)
+			copy_table(child, parent, addr, next);
 		addr = gw_table_next(parent, next, end);
 	}
 	return 0;

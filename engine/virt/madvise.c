@@ -70,20 +70,32 @@ make_old(gw_pte_t pte, unsigned prot)
 	return pte & ~(uint64_t)GW_PTE_YOUNG;
 }
 
-/* The range lies in one table. */
+/* Its lock held. */
+static void
+change_entry(gw_atomic_u64 *word, change_fn change, unsigned prot)
+{
+	gw_pte_t pte = gw_u64_load_relaxed(word);
+
+	while (change(pte, prot) != pte) /* CPUs may mark it meanwhile */
+		if (gw_u64_cas_acq_rel(word, &pte, change(pte, prot)))
+			break;
+}
+
+/* The range lies in one table, or is a huge entry's. */
 static void
 change_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, change_fn change, unsigned prot)
 {
 	gw_spinlock *lock;
-	gw_atomic_u64 *word = gw_pte_lock(mm, start, &lock);
+	gw_atomic_u64 *word = gw_pmd_lock_whole(mm, start, end, &lock);
 
-	for (gw_vaddr_t addr = start; word && addr < end; addr += GW_PAGE_SIZE, word++) {
-		gw_pte_t pte = gw_u64_load_relaxed(word);
-
-		while (change(pte, prot) != pte) /* CPUs may mark it meanwhile */
-			if (gw_u64_cas_acq_rel(word, &pte, change(pte, prot)))
-				break;
+	if (word) {
+		change_entry(word, change, prot);
+		gw_spin_unlock(lock);
+		return;
 	}
+	word = gw_pte_lock(mm, start, &lock);
+	for (gw_vaddr_t addr = start; word && addr < end; addr += GW_PAGE_SIZE, word++)
+		change_entry(word, change, prot);
 	if (word)
 		gw_spin_unlock(lock);
 }
@@ -151,28 +163,41 @@ cool(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 	return err;
 }
 
+/* Isolate what the entry names, if nobody else maps it: of a page of order > 0 all of it. Its lock
+ * held. */
+static void
+isolate_entry(struct gw_machine *m, gw_pte_t pte, struct gw_page_list *list)
+{
+	gw_pfn_t pfn = gw_pte_pfn(pte);
+
+	if (!gw_pte_is_page(pte) || gw_page_head(m, pfn) != pfn ||
+		gw_u32_load_relaxed(&gw_page(m, pfn)->mapcount) != 1)
+		return;
+	if (!gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH))
+		gw_list_push_back(m, list, pfn);
+}
+
 /*
- * Isolate the pages of the range that nobody else maps; it lies in one table. mmap_lock held for
- * reading. What others have taken, or hold in a batch, stays.
+ * Isolate the pages of the range that nobody else maps; it lies in one table, or is a huge entry's.
+ * mmap_lock held for reading. What others have taken, or hold in a batch, stays.
  */
 static void
 isolate_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, struct gw_page_list *list)
 {
 	struct gw_machine *m = mm->machine;
 	gw_spinlock *lock;
-	gw_atomic_u64 *word = gw_pte_lock(mm, start, &lock);
+	gw_atomic_u64 *word = gw_pmd_lock_whole(mm, start, end, &lock);
 
+	if (word) {
+		isolate_entry(m, gw_u64_load_relaxed(word), list);
+		gw_spin_unlock(lock);
+		return;
+	}
+	word = gw_pte_lock(mm, start, &lock);
 	if (!word)
 		return;
-	for (gw_vaddr_t addr = start; addr < end; addr += GW_PAGE_SIZE, word++) {
-		gw_pte_t pte = gw_u64_load_relaxed(word);
-		gw_pfn_t pfn = gw_pte_pfn(pte);
-
-		if (!gw_pte_is_page(pte) || gw_u32_load_relaxed(&gw_page(m, pfn)->mapcount) != 1)
-			continue;
-		if (!gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH))
-			gw_list_push_back(m, list, pfn);
-	}
+	for (gw_vaddr_t addr = start; addr < end; addr += GW_PAGE_SIZE, word++)
+		isolate_entry(m, gw_u64_load_relaxed(word), list);
 	gw_spin_unlock(lock);
 }
 

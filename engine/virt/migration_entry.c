@@ -9,16 +9,20 @@
  * Invariants
  *   E1  migration entries of a page are made and removed under its lock, and none is left when it
  *       is unlocked (I1, I2)
- *   E2  an entry is examined and changed under its leaf lock only (R9), but for young and dirty,
- *       which CPUs set in present entries at any time
+ *   E2  an entry is examined and changed under its lock only (R9), but for young and dirty, which
+ *       CPUs set in present entries at any time
+ *   E3  a huge entry becomes a huge migration entry, of a page that moves whole, or migration
+ *       entries of each frame, of a page that is split
  */
 #include "engine/virt/rmap.h"
+#include "engine/virt/virt_internal.h"
 
 /* A walk over the places of one page. */
 struct unmap {
 	struct gw_machine *m;
-	int n;	      /* entries replaced */
-	bool refused; /* an entry in a temporary stack was met */
+	bool in_pieces; /* huge entries become migration entries of each frame */
+	int n;		/* entries replaced */
+	bool refused;	/* an entry in a temporary stack was met */
 };
 
 struct restore {
@@ -28,39 +32,46 @@ struct restore {
 	bool mlocked; /* a locked VMA is among those that map it again */
 };
 
-/* Leaf lock held. The entry's map count and reference go, of which the caller's is not the last. */
+/* Its lock held. The entry's map count and reference go, of which the caller's is not the last. */
 static void
-unmap_entry(struct gw_machine *m, gw_pfn_t page, gw_atomic_u64 *entry)
+unmap_entry(const struct unmap *unmap, struct gw_entries *e)
 {
-	gw_pte_t pte = gw_u64_load_relaxed(entry);
+	gw_pte_t pte = gw_u64_load_relaxed(e->word);
 
-	while (!gw_u64_cas_acq_rel(
-		entry, &pte, gw_pte_migration(page, pte & GW_PTE_WRITE, pte & GW_PTE_FLAGS)))
-		;		    /* a CPU has set young or dirty */
-	gw_rmap_keep_dirty(m, pte); /* the entry may be zapped while it migrates */
-	gw_rmap_remove(m, page);
-	gw_put_page(m, page);
+	if (e->huge && unmap->in_pieces)
+		pte = gw_pmd_freeze(e->mm, e->word);
+	else
+		while (!gw_u64_cas_acq_rel(
+			e->word, &pte, gw_pte_migration(e->frame, pte & GW_PTE_WRITE, pte)))
+			;		   /* a CPU has set young or dirty */
+	gw_rmap_keep_dirty(unmap->m, pte); /* the entry may be zapped while it migrates */
+	if (e->huge)
+		gw_rmap_remove_huge(unmap->m, e->frame);
+	else
+		gw_rmap_remove(unmap->m, e->frame);
+	gw_put_page(unmap->m, e->frame);
 }
 
 static bool
 unmap_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 {
 	struct unmap *unmap = walk->ctx;
-	gw_spinlock *lock;
-	gw_atomic_u64 *entry = gw_pte_lock(vma->mm, addr, &lock);
+	struct gw_entries e;
 
-	if (!entry)
-		return true;
-	if (gw_pte_maps(gw_u64_load_relaxed(entry), walk->page)) {
+	gw_entries_begin(&e, walk, vma, addr);
+	while (gw_entries_next(&e)) {
+		if (!gw_pte_maps(gw_u64_load_relaxed(e.word), e.frame))
+			continue;
 		unmap->refused = vma->flags & GW_VM_TEMP_STACK;
-		if (!unmap->refused) {
-			unmap_entry(unmap->m, walk->page, entry);
-			unmap->n++;
+		if (unmap->refused) {
+			gw_entries_end(&e);
+			return false;
 		}
+		unmap_entry(unmap, &e);
+		unmap->n++;
 	}
-	gw_spin_unlock(lock);
 	/* Unmapped everywhere: what is copied from now on is migration entries. */
-	return !unmap->refused && gw_page_mapped(unmap->m, walk->page);
+	return gw_page_mapped(unmap->m, walk->page);
 }
 
 int
@@ -77,35 +88,58 @@ gw_unmap_for_migration(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *
 	return -EAGAIN;
 }
 
+int
+gw_unmap_for_split(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma)
+{
+	struct unmap unmap = {.m = m, .in_pieces = true};
+	struct gw_rmap_walk walk = {.visit = unmap_visit,
+		.page = page,
+		.anon_vma = anon_vma,
+		.locked = true,
+		.ctx = &unmap};
+
+	gw_rmap_walk(m, &walk);
+	return unmap.refused || gw_page_mapped(m, page) ? -EAGAIN : unmap.n;
+}
+
 /* An entry of `winner` with the marks that the migration entry has kept. */
 static gw_pte_t
 arrived(gw_pte_t pte, gw_pfn_t winner)
 {
 	bool write = gw_pte_kind(pte) == GW_PTE_MIGRATION_WRITE;
 
-	return gw_pte_present(winner, (pte & GW_PTE_FLAGS) | (write ? GW_PTE_WRITE : 0));
+	return gw_pte_present(
+		winner, (pte & (GW_PTE_FLAGS | GW_PTE_HUGE)) | (write ? GW_PTE_WRITE : 0));
+}
+
+static void
+restore_entry(const struct restore *restore, const struct gw_entries *e, gw_pfn_t frame)
+{
+	gw_get_page(restore->m, frame);
+	if (e->huge)
+		gw_rmap_dup_huge(restore->m, frame);
+	else
+		gw_rmap_dup(restore->m, frame);
+	/* release: whoever reads through the entry sees the bytes that were copied */
+	gw_u64_store_release(e->word, arrived(gw_u64_load_relaxed(e->word), frame));
 }
 
 static bool
 restore_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 {
 	struct restore *restore = walk->ctx;
-	gw_spinlock *lock;
-	gw_atomic_u64 *entry = gw_pte_lock(vma->mm, addr, &lock);
-	gw_pte_t pte;
+	struct gw_entries e;
 
-	if (!entry)
-		return true;
-	pte = gw_u64_load_relaxed(entry);
-	if (gw_pte_is_migration(pte) && gw_pte_pfn(pte) == walk->page) {
-		gw_get_page(restore->m, restore->winner);
-		gw_rmap_dup(restore->m, restore->winner);
-		/* release: whoever reads through the entry sees the bytes that were copied */
-		gw_u64_store_release(entry, arrived(pte, restore->winner));
+	gw_entries_begin(&e, walk, vma, addr);
+	while (gw_entries_next(&e)) {
+		gw_pte_t pte = gw_u64_load_relaxed(e.word);
+
+		if (!gw_pte_is_migration(pte) || gw_pte_pfn(pte) != e.frame)
+			continue;
+		restore_entry(restore, &e, restore->winner + (e.frame - walk->page));
 		restore->n++;
 		restore->mlocked |= (vma->flags & GW_VM_LOCKED) != 0;
 	}
-	gw_spin_unlock(lock);
 	return true;
 }
 
@@ -125,11 +159,25 @@ gw_remove_migration_entries(
 	return restore.n;
 }
 
+void
+gw_map_pieces(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, struct gw_anon_vma *anon_vma)
+{
+	struct restore restore = {.m = m, .winner = first};
+	struct gw_rmap_walk walk = {.visit = restore_visit,
+		.page = first,
+		.n = n,
+		.anon_vma = anon_vma,
+		.locked = true,
+		.ctx = &restore};
+
+	gw_rmap_walk(m, &walk);
+}
+
 /* ---- waiting ---- */
 
 struct held {
 	struct gw_mm *mm;
-	gw_spinlock *leaf_lock;
+	gw_spinlock *lock; /* the entry's */
 };
 
 static void
@@ -137,16 +185,16 @@ unlock(void *arg)
 {
 	const struct held *held = arg;
 
-	gw_spin_unlock(held->leaf_lock);
+	gw_spin_unlock(held->lock);
 	gw_rw_read_unlock(&held->mm->mmap_lock);
 }
 
 int
-gw_migration_entry_wait(struct gw_mm *mm, gw_atomic_u64 *entry, gw_spinlock *leaf_lock)
+gw_migration_entry_wait(struct gw_mm *mm, gw_atomic_u64 *entry, gw_spinlock *lock)
 {
 	struct gw_machine *m = mm->machine;
-	struct held held = {.mm = mm, .leaf_lock = leaf_lock};
-	gw_pfn_t page = gw_pte_pfn(gw_u64_load_relaxed(entry));
+	struct held held = {.mm = mm, .lock = lock};
+	gw_pfn_t page = gw_page_head(m, gw_pte_pfn(gw_u64_load_relaxed(entry))); /* C10 */
 	enum gw_wait_era era = gw_fix(m, GW_FIX_PUT_AND_WAIT) ? m->wait_era : GW_ERA_HOLD;
 	int err;
 

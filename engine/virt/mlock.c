@@ -17,13 +17,13 @@
 void
 gw_mlock_page(struct gw_machine *m, gw_pfn_t page)
 {
-	(void)gw_lru_set_mlocked(m, page, true);
+	(void)gw_lru_set_mlocked(m, gw_page_head(m, page), true);
 }
 
 void
 gw_munlock_page(struct gw_machine *m, gw_pfn_t page)
 {
-	if (gw_lru_set_mlocked(m, page, false))
+	if (gw_lru_set_mlocked(m, gw_page_head(m, page), false))
 		gw_count(m, GW_VM_UNEVICTABLE_PGS_RESCUED, 1);
 }
 
@@ -41,7 +41,7 @@ is_populated(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access *access)
 	gw_rw_read_lock(&mm->mmap_lock);
 	vma = gw_vma_find(mm, addr);
 	flags = vma && gw_vma_start(vma) <= addr ? vma->flags : 0;
-	word = flags & GW_VM_ACCESS ? gw_pte_lock(mm, addr, &lock) : NULL;
+	word = flags & GW_VM_ACCESS ? gw_entry_lock(mm, addr, &lock) : NULL;
 	if (word) {
 		pte = gw_u64_load_relaxed(word);
 		if (flags & GW_VM_LOCKED && gw_pte_is_page(pte))
@@ -69,21 +69,30 @@ populate(struct gw_mm *mm, gw_vaddr_t addr)
 	return ret < 0 ? ret : 0;
 }
 
-/* The range lies in one table. */
+static void
+munlock_entry(struct gw_machine *m, gw_pte_t pte)
+{
+	if (gw_pte_is_page(pte))
+		gw_munlock_page(m, gw_pte_pfn(pte));
+}
+
+/* The range lies in one table, or in a huge entry's. */
 static void
 munlock_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 {
 	gw_spinlock *lock;
-	gw_atomic_u64 *word = gw_pte_lock(mm, start, &lock);
+	gw_atomic_u64 *word = gw_pmd_lock_whole(mm, start, end, &lock);
 
+	if (word) {
+		munlock_entry(mm->machine, gw_u64_load_relaxed(word));
+		gw_spin_unlock(lock);
+		return;
+	}
+	word = gw_pte_lock(mm, start, &lock);
 	if (!word)
 		return;
-	for (gw_vaddr_t addr = start; addr < end; addr += GW_PAGE_SIZE, word++) {
-		gw_pte_t pte = gw_u64_load_relaxed(word);
-
-		if (gw_pte_is_page(pte))
-			gw_munlock_page(mm->machine, gw_pte_pfn(pte));
-	}
+	for (gw_vaddr_t addr = start; addr < end; addr += GW_PAGE_SIZE, word++)
+		munlock_entry(mm->machine, gw_u64_load_relaxed(word));
 	gw_spin_unlock(lock);
 }
 

@@ -11,6 +11,8 @@
  *   swap              not present, kind 3; a slot in the frame number's place
  *   none              0
  *
+ * A word of the second level, the PMD, names a lowest table (present, not huge) or maps as many
+ * frames as a lowest table would (huge: a present or a migration entry of a huge page).
  *
  * A hint is of present entries only: it does not outlive a migration or a swap.
  * Flag bits keep their places in present and migration entries, so that young, dirty, soft-dirty
@@ -32,6 +34,7 @@ typedef uint64_t gw_pte_t;
 #define GW_PTE_ZERO	  0x020u /* the shared zero page: no map count, no reference */
 #define GW_PTE_NO_ACCESS  0x040u /* of a VMA that allows none: for the CPUs as if not present */
 #define GW_PTE_FLAGS	  0x07fu
+#define GW_PTE_HUGE	  0x080u /* of the second level: maps a huge page itself */
 #define GW_PTE_HINT	  0x400u /* present, and for the CPUs as if not: the next use shall be seen */
 #define GW_PTE_KIND_SHIFT 8	 /* two bits, of entries that are not present */
 #define GW_PTE_PFN_SHIFT  12
@@ -45,6 +48,7 @@ enum gw_pte_kind {
 };
 
 #define GW_PTES_PER_TABLE 512
+#define GW_PMD_ORDER	  9 /* of a huge page: 2^9 frames, as many as a lowest table has entries */
 
 static inline enum gw_pte_kind
 gw_pte_kind(gw_pte_t pte)
@@ -69,6 +73,26 @@ gw_pte_is_migration(gw_pte_t pte)
 	enum gw_pte_kind kind = gw_pte_kind(pte);
 
 	return kind == GW_PTE_MIGRATION_READ || kind == GW_PTE_MIGRATION_WRITE;
+}
+
+static inline bool
+gw_pte_is_huge(gw_pte_t pte)
+{
+	return pte & GW_PTE_HUGE;
+}
+
+/* Of an upper level: names a table of the next one. */
+static inline bool
+gw_pte_is_table(gw_pte_t pte)
+{
+	return (pte & (GW_PTE_PRESENT | GW_PTE_HUGE)) == GW_PTE_PRESENT;
+}
+
+/* The frames that an entry maps, or will again. */
+static inline gw_pfn_t
+gw_pte_frames(gw_pte_t pte)
+{
+	return gw_pte_is_huge(pte) ? GW_PTES_PER_TABLE : 1;
 }
 
 static inline gw_pfn_t
@@ -101,7 +125,8 @@ static inline gw_pte_t
 gw_pte_migration(gw_pfn_t pfn, bool write, uint64_t flags)
 {
 	return (gw_pte_t)pfn << GW_PTE_PFN_SHIFT |
-	       (flags & (GW_PTE_YOUNG | GW_PTE_DIRTY | GW_PTE_SOFT_DIRTY | GW_PTE_NO_ACCESS)) |
+	       (flags & (GW_PTE_YOUNG | GW_PTE_DIRTY | GW_PTE_SOFT_DIRTY | GW_PTE_NO_ACCESS |
+				GW_PTE_HUGE)) |
 	       (uint64_t)(write ? 2 : 1) << GW_PTE_KIND_SHIFT;
 }
 

@@ -3,8 +3,8 @@
  * remap.c - moving and resizing mappings.
  *
  * Idea. A mapping that moves gets a second VMA with the same page offsets, linked where the first
- * is; entries go from one place to the other table by table, migration entries like all others;
- * then the first VMA goes.
+ * is; entries go from one place to the other table by table, migration entries like all others, a
+ * huge entry in one piece if it may be huge there, too; then the first VMA goes.
  *
  * Invariants
  *   N1  the new VMA's links stand behind the old one's, which have the same page offset (K5 in
@@ -13,6 +13,15 @@
  *   N2  everything that may fail for want of memory comes before the first entry moves
  */
 #include "engine/virt/virt_internal.h"
+
+static int
+prepare_table(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len)
+{
+	if (gw_pmd_moves(mm, from, to, len))
+		return gw_pmd_make(mm, to) ? 0 : -ENOMEM;
+	/* One table's entries end in two if the distance is not whole tables. */
+	return gw_table_make(mm, to) || gw_table_make(mm, to + len - GW_PAGE_SIZE) ? -ENOMEM : 0;
+}
 
 int
 gw_move_prepare(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len)
@@ -23,9 +32,7 @@ gw_move_prepare(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len)
 	while (addr < end) {
 		gw_vaddr_t next = gw_table_end(addr, end);
 
-		/* One table's entries end in two if the distance is not whole tables. */
-		if (gw_table_make(mm, to + (addr - from)) ||
-			gw_table_make(mm, to + (next - from) - GW_PAGE_SIZE))
+		if (prepare_table(mm, addr, to + (addr - from), next - addr))
 			return -ENOMEM;
 		addr = gw_table_next(mm, next, end);
 	}
@@ -59,7 +66,10 @@ gw_move_entries(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len)
 		uint64_t n_dst = gw_table_end(dst, to + len) - dst;
 
 		n = n < n_dst ? n : n_dst;
-		move_in_table(mm, addr, dst, n);
+		if (!gw_pmd_move(mm, addr, dst, n)) {
+			gw_split_pmd(mm, addr);
+			move_in_table(mm, addr, dst, n);
+		}
 		addr = gw_table_next(mm, addr + n, end);
 	}
 }

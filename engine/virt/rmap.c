@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rmap.c - anon_vmas, their links to VMAs, file mappings' VMAs, and the walk from a page to its
- * entries.
+ * rmap.c - anon_vmas, their links to VMAs, file mappings' VMAs, and what pages know of their
+ * entries. The walk from a page to these is in walk.c.
  *
  * Invariants, besides K1 and K2 (rmap.h)
  *   K3  all anon_vmas that a VMA is linked to have one root; a VMA has links exactly if it has
@@ -294,28 +294,121 @@ gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vad
 }
 
 void
-gw_rmap_dup(struct gw_machine *m, gw_pfn_t page)
+gw_rmap_new_large(
+	struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr, bool huge)
 {
+	struct gw_page *head = gw_page(m, page);
+	gw_pfn_t n = (gw_pfn_t)1 << gw_flags_order(gw_page_flags(head));
+
+	gw_u32_store_relaxed(&head->mapcount, huge ? 1 : n);
+	gw_u32_store_relaxed(gw_page_entire_maps(head), huge);
+	for (gw_pfn_t i = 0; i < n && !huge; i++)
+		gw_u32_store_relaxed(gw_page_frame_maps(head, i), 1);
+	gw_rmap_set_anon(m, page, vma, addr, false);
+}
+
+void
+gw_rmap_dup(struct gw_machine *m, gw_pfn_t frame)
+{
+	struct gw_page *page = gw_page(m, frame);
+	gw_pfn_t head;
+
+	if (!gw_flags_is_small(gw_page_flags(page))) {
+		head = gw_page_head(m, frame);
+		page = gw_page(m, head);
+		gw_u32_add_relaxed(gw_page_frame_maps(page, frame - head), 1);
+	}
+	gw_u32_add_relaxed(&page->mapcount, 1);
+}
+
+void
+gw_rmap_remove(struct gw_machine *m, gw_pfn_t frame)
+{
+	struct gw_page *page = gw_page(m, frame);
+	uint32_t before = 1;
+	gw_pfn_t head;
+
+	if (!gw_flags_is_small(gw_page_flags(page))) {
+		head = gw_page_head(m, frame);
+		page = gw_page(m, head);
+		before = gw_u32_sub_acq_rel(gw_page_frame_maps(page, frame - head), 1);
+	}
+	GW_BUG_ON(m, before == 0 || gw_u32_sub_acq_rel(&page->mapcount, 1) == 0);
+}
+
+void
+gw_rmap_dup_huge(struct gw_machine *m, gw_pfn_t page)
+{
+	gw_u32_add_relaxed(gw_page_entire_maps(gw_page(m, page)), 1);
 	gw_u32_add_relaxed(&gw_page(m, page)->mapcount, 1);
 }
 
 void
-gw_rmap_remove(struct gw_machine *m, gw_pfn_t page)
+gw_rmap_remove_huge(struct gw_machine *m, gw_pfn_t page)
 {
-	uint32_t before = gw_u32_sub_acq_rel(&gw_page(m, page)->mapcount, 1);
+	uint32_t before = gw_u32_sub_acq_rel(gw_page_entire_maps(gw_page(m, page)), 1);
 
-	GW_BUG_ON(m, before == 0);
+	GW_BUG_ON(m, before == 0 || gw_u32_sub_acq_rel(&gw_page(m, page)->mapcount, 1) == 0);
+}
+
+void
+gw_rmap_split_huge(struct gw_machine *m, gw_pfn_t page)
+{
+	struct gw_page *head = gw_page(m, page);
+
+	/* Never fewer references than maps, nor an entry too few. */
+	gw_ref_add(&head->refcount, GW_PTES_PER_TABLE - 1);
+	gw_u32_add_relaxed(&head->mapcount, GW_PTES_PER_TABLE - 1);
+	for (gw_pfn_t i = 0; i < GW_PTES_PER_TABLE; i++)
+		gw_u32_add_relaxed(gw_page_frame_maps(head, i), 1);
+	gw_u32_sub_acq_rel(gw_page_entire_maps(head), 1);
+}
+
+uint32_t
+gw_frame_mapcount(const struct gw_machine *m, gw_pfn_t frame)
+{
+	gw_pfn_t pfn = gw_page_head(m, frame);
+	struct gw_page *head = gw_page(m, pfn);
+
+	if (!(gw_page_flags(head) & GW_PG_COMPOUND))
+		return gw_u32_load_relaxed(&head->mapcount);
+	return gw_u32_load_relaxed(gw_page_frame_maps(head, frame - pfn)) +
+	       (gw_u32_load_relaxed(gw_page_entire_maps(head)) > 0);
+}
+
+uint32_t
+gw_page_total_mapcount(const struct gw_machine *m, gw_pfn_t page)
+{
+	struct gw_page *head = gw_page(m, page);
+	gw_pfn_t n = (gw_pfn_t)1 << gw_flags_order(gw_page_flags(head));
+	uint32_t entire = n > 1 ? gw_u32_load_relaxed(gw_page_entire_maps(head)) : 0;
+	uint32_t total = entire;
+
+	for (gw_pfn_t i = 0; i < n; i++)
+		total += gw_frame_mapcount(m, page + i);
+	return entire > 0 ? total - n : total;
+}
+
+bool
+gw_page_partially_mapped(const struct gw_machine *m, gw_pfn_t page)
+{
+	struct gw_page *head = gw_page(m, page);
+	uint32_t flags = gw_page_flags(head), maps = gw_u32_load_relaxed(&head->mapcount);
+
+	return flags & GW_PG_COMPOUND && maps > 0 && maps < 1u << gw_flags_order(flags) &&
+	       gw_u32_load_relaxed(gw_page_entire_maps(head)) == 0;
 }
 
 void
 gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte)
 {
-	const struct gw_page *page = gw_page(m, gw_pte_pfn(pte));
+	gw_pfn_t pfn = gw_page_head(m, gw_pte_pfn(pte));
+	const struct gw_page *page = gw_page(m, pfn);
 
 	/* An anonymous page that has no copy in swap is as good as dirty. */
 	if (pte & GW_PTE_DIRTY && (!gw_owner_is_anon(gw_ptr_load_acquire(&page->owner)) ||
 					  gw_page_flags(page) & GW_PG_SWAPCACHE))
-		gw_page_set_dirty(m, gw_pte_pfn(pte));
+		gw_page_set_dirty(m, pfn);
 }
 
 bool
@@ -345,56 +438,4 @@ gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page)
 		return NULL;
 	}
 	return anon_vma;
-}
-
-/* Visit where vma would have the page; false: the walk ends. */
-static bool
-visit_in(struct gw_rmap_walk *walk, struct gw_vma *vma, uint64_t index)
-{
-	return walk->visit(walk, vma, gw_vma_start(vma) + ((index - vma->pgoff) << GW_PAGE_SHIFT));
-}
-
-static void
-walk_anon(struct gw_rmap_walk *walk, uint64_t index)
-{
-	struct gw_anon_vma *anon_vma = walk->anon_vma;
-	struct gw_inode *node;
-
-	gw_rw_read_lock(&anon_vma->root->lock);
-	for (node = gw_itree_first(&anon_vma->links, index, index + 1); node;
-		node = gw_itree_next(node, index, index + 1)) {
-		const struct gw_anon_link *link =
-			(struct gw_anon_link *)((char *)node - offsetof(struct gw_anon_link, node));
-
-		if (!visit_in(walk, link->vma, index))
-			break;
-	}
-	gw_rw_read_unlock(&anon_vma->root->lock);
-}
-
-static void
-walk_file(struct gw_mapping *mapping, struct gw_rmap_walk *walk, uint64_t index)
-{
-	struct gw_inode *node;
-
-	gw_rw_read_lock(&mapping->rmap_lock);
-	for (node = gw_itree_first(&mapping->vmas, index, index + 1); node;
-		node = gw_itree_next(node, index, index + 1)) {
-		if (!visit_in(walk, gw_vma_of_file_node(node), index))
-			break;
-	}
-	gw_rw_read_unlock(&mapping->rmap_lock);
-}
-
-void
-gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk)
-{
-	const struct gw_page *page = gw_page(m, walk->page);
-	uintptr_t owner = (uintptr_t)gw_ptr_load_acquire(&page->owner);
-
-	GW_CHECK_ON(m, !(gw_page_flags(page) & GW_PG_LOCKED));
-	if (walk->anon_vma)
-		walk_anon(walk, gw_frame_index(page));
-	else if (owner && (owner & GW_OWNER_TAG) == GW_OWNER_MAPPING)
-		walk_file((struct gw_mapping *)owner, walk, gw_frame_index(page));
 }

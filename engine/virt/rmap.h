@@ -67,15 +67,35 @@ void gw_vma_change_end(struct gw_vma *vma);
 
 /* A new anonymous page of vma at addr: owner, index, first map. Page not visible yet. */
 void gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr);
+/* The same for one of order > 0, mapped wholly: by a huge entry, or by one entry for each frame, of
+ * which each will have a reference. */
+void gw_rmap_new_large(
+	struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr, bool huge);
 /* Owner and index of a locked page of the swap cache that nobody maps, before vma maps it at addr.
  * `shared`: entries of other VMAs name its slot, so it belongs to what all of the family are linked
  * to, the root. */
 void gw_rmap_set_anon(
 	struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr, bool shared);
-/* One more entry maps the page, leaf lock held; one fewer, after the flush that followed its
- * removal. The entry's reference is the caller's. */
-void gw_rmap_dup(struct gw_machine *m, gw_pfn_t page);
-void gw_rmap_remove(struct gw_machine *m, gw_pfn_t page);
+/* One more entry of a lowest table maps the frame, leaf lock held; one fewer, after the flush that
+ * followed its removal. The entry's reference is the caller's. */
+void gw_rmap_dup(struct gw_machine *m, gw_pfn_t frame);
+void gw_rmap_remove(struct gw_machine *m, gw_pfn_t frame);
+/* The same of huge entries. */
+void gw_rmap_dup_huge(struct gw_machine *m, gw_pfn_t page);
+void gw_rmap_remove_huge(struct gw_machine *m, gw_pfn_t page);
+/* A huge entry becomes entries of each frame, with a reference for each. */
+void gw_rmap_split_huge(struct gw_machine *m, gw_pfn_t page);
+/*
+ * The map count of a frame as the document has it (B9): entries that name it, and one for all huge
+ * entries of its page together.
+ */
+uint32_t gw_frame_mapcount(const struct gw_machine *m, gw_pfn_t frame);
+/* B9: all entries that map the page, from the counts of its frames. The page's own count says the
+ * same in one word; this is how it is checked. */
+uint32_t gw_page_total_mapcount(const struct gw_machine *m, gw_pfn_t page);
+/* Some frames of a page of order > 0 are mapped and, as far as the counts can tell, some are not. A
+ * hint without the page's lock. */
+bool gw_page_partially_mapped(const struct gw_machine *m, gw_pfn_t page);
 /* What a present entry that has gone owed its page, before gw_rmap_remove(): its dirty mark. */
 void gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte);
 bool gw_page_mapped(const struct gw_machine *m, gw_pfn_t page);
@@ -84,19 +104,51 @@ bool gw_page_mapped(const struct gw_machine *m, gw_pfn_t page);
 struct gw_anon_vma *gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page);
 void gw_anon_vma_put(struct gw_anon_vma *anon_vma);
 
+/* Page offset of a frame of a page that rmap knows, tails included (B17). */
+uint64_t gw_page_pgoff(const struct gw_machine *m, gw_pfn_t frame);
+/* Where vma would map the page offset, also outside vma (B18); and the same for one that it covers.
+ */
+gw_vaddr_t gw_vma_address_raw(const struct gw_vma *vma, uint64_t pgoff);
+gw_vaddr_t gw_vma_address(const struct gw_vma *vma, uint64_t pgoff);
+
 /*
- * Visit every place where the page may be mapped: the only walker. `visit` gets the VMA and the
- * address and returns false to end. The caller holds the page lock, and of an anonymous page a
- * reference on its anon_vma; a file page's lock keeps its mapping (a page that is neither, or
- * whose anon_vma is not given, has no places). During a walk the trees' lock is held for reading.
+ * Visit every VMA where the page may be mapped: the only walker (walk.c). `visit` gets the VMA and
+ * the address in it of the page's first frame that it covers, and returns false to end. The caller
+ * holds the page lock, and of an anonymous page a reference on its anon_vma; a file page's lock
+ * keeps its mapping (a page that is neither, or whose anon_vma is not given, has no places). During
+ * a walk the trees' lock is held for reading.
  */
 struct gw_rmap_walk {
 	bool (*visit)(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr);
 	gw_pfn_t page;
+	gw_pfn_t n;		      /* frames; 0: those of the page. Set by the walk then */
 	struct gw_anon_vma *anon_vma; /* NULL: a file page */
+	bool locked;		      /* the caller has its root's lock, for writing */
 	void *ctx;
+	uint64_t index; /* set by the walk */
 };
 void gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk);
+
+/*
+ * In a visit: the entries that may map a frame of the page there, one after the other, each with
+ * its lock held: of lowest tables (one hold of the lock for all entries of a table: B6, B14), or
+ * huge.
+ */
+struct gw_entries {
+	struct gw_mm *mm;
+	gw_vaddr_t addr, end; /* of the current entry; where the last one ends */
+	gw_pfn_t frame;	      /* what the current entry would name */
+	bool may_be_huge;     /* the page is of order GW_PMD_ORDER */
+	bool huge;	      /* the current entry is */
+	gw_atomic_u64 *word;
+	gw_spinlock *lock; /* NULL: none held */
+};
+void gw_entries_begin(struct gw_entries *e, const struct gw_rmap_walk *walk,
+	const struct gw_vma *vma, gw_vaddr_t addr);
+/* NULL: no more, and no lock held. */
+gw_atomic_u64 *gw_entries_next(struct gw_entries *e);
+/* Needed only before the last one. */
+void gw_entries_end(struct gw_entries *e);
 
 /* ---- for reclaim and writeback (unmap.c): page locked ---- */
 
@@ -133,10 +185,17 @@ int gw_unmap_for_migration(struct gw_machine *m, gw_pfn_t page, struct gw_anon_v
 unsigned gw_remove_migration_entries(
 	struct gw_machine *m, gw_pfn_t old, gw_pfn_t winner, struct gw_anon_vma *anon_vma);
 /*
+ * The same two for a page of order > 0 that is split in between (engine/huge): huge entries become
+ * migration entries of its frames straight away (B6); and from them entries of what each frame is a
+ * part of then. anon_vma's root is locked for writing by the caller.
+ */
+int gw_unmap_for_split(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma);
+void gw_map_pieces(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, struct gw_anon_vma *anon_vma);
+/*
  * A fault met a migration entry: wait until its page is unlocked, in the machine's era (FACTS 1.3).
- * Called with the leaf lock held and mmap_lock held for reading; gives up both before it
+ * Called with the entry's lock held and mmap_lock held for reading; gives up both before it
  * sleeps. The caller faults again from scratch (R10). 0 or -EINTR.
  */
-int gw_migration_entry_wait(struct gw_mm *mm, gw_atomic_u64 *pte, gw_spinlock *leaf_lock);
+int gw_migration_entry_wait(struct gw_mm *mm, gw_atomic_u64 *pte, gw_spinlock *lock);
 
 #endif

@@ -12,6 +12,9 @@
  *       read it, one begun after cannot reach it
  *   T3  a word of an upper table changes under table_lock, of a lowest one under its leaf lock;
  *       CPUs add young and dirty to present entries at any time, so these are exchanged
+ *   T4  without a lock a word of the second level is known to be huge or a table only for the
+ *       moment. A huge entry becomes a table in one step, with mmap_lock or not (pmd.c); a table
+ *       becomes a huge entry only with mmap_lock held for writing
  */
 #include "engine/virt/virt_internal.h"
 
@@ -24,8 +27,8 @@ level_shift(unsigned level)
 	return GW_PAGE_SHIFT + LEVEL_BITS * level;
 }
 
-static gw_atomic_u64 *
-table_words(const struct gw_mm *mm, gw_pfn_t table)
+gw_atomic_u64 *
+gw_table_words(const struct gw_mm *mm, gw_pfn_t table)
 {
 	return (gw_atomic_u64 *)(void *)(mm->frames + ((size_t)table << GW_PAGE_SHIFT));
 }
@@ -33,7 +36,7 @@ table_words(const struct gw_mm *mm, gw_pfn_t table)
 static gw_atomic_u64 *
 table_word(const struct gw_mm *mm, gw_pfn_t table, unsigned level, gw_vaddr_t addr)
 {
-	return &table_words(mm, table)[addr >> level_shift(level) & (GW_PTES_PER_TABLE - 1)];
+	return &gw_table_words(mm, table)[addr >> level_shift(level) & (GW_PTES_PER_TABLE - 1)];
 }
 
 /* The table of the lowest level, from `lowest` on, that addr has one of; *level says which. */
@@ -46,7 +49,7 @@ descend_to(const struct gw_mm *mm, gw_vaddr_t addr, unsigned lowest, unsigned *l
 		/* acquire: pairs with the release in add_table() */
 		gw_pte_t pte = gw_u64_load_acquire(table_word(mm, table, *level, addr));
 
-		if (!pte)
+		if (!gw_pte_is_table(pte))
 			break;
 		table = gw_pte_pfn(pte);
 	}
@@ -73,9 +76,9 @@ gw_table_next(const struct gw_mm *mm, gw_vaddr_t addr, gw_vaddr_t end)
 {
 	while (addr < end) {
 		unsigned level;
+		gw_pfn_t table = descend(mm, addr, &level);
 
-		descend(mm, addr, &level);
-		if (level == 0)
+		if (level == 0 || gw_u64_load_relaxed(table_word(mm, table, level, addr)))
 			return addr;
 		addr = ((addr >> level_shift(level)) + 1) << level_shift(level);
 	}
@@ -115,18 +118,35 @@ add_table(struct gw_mm *mm, gw_atomic_u64 *word)
 	return true;
 }
 
+/* Tables for addr, down to `lowest`. 0, -ENOMEM, or -EEXIST: a huge entry stands there. */
+static int
+make_tables(struct gw_mm *mm, gw_vaddr_t addr, unsigned lowest)
+{
+	unsigned level;
+	gw_pfn_t table = descend_to(mm, addr, lowest, &level);
+
+	while (level > lowest) {
+		gw_atomic_u64 *word = table_word(mm, table, level, addr);
+
+		if (gw_pte_is_huge(gw_u64_load_relaxed(word)))
+			return -EEXIST;
+		if (!add_table(mm, word))
+			return -ENOMEM;
+		table = descend_to(mm, addr, lowest, &level);
+	}
+	return 0;
+}
+
 int
 gw_table_make(struct gw_mm *mm, gw_vaddr_t addr)
 {
-	unsigned level;
-	gw_pfn_t table = descend(mm, addr, &level);
+	return make_tables(mm, addr, 0);
+}
 
-	while (level > 0) {
-		if (!add_table(mm, table_word(mm, table, level, addr)))
-			return -ENOMEM;
-		table = descend(mm, addr, &level);
-	}
-	return 0;
+gw_atomic_u64 *
+gw_pmd_make(struct gw_mm *mm, gw_vaddr_t addr)
+{
+	return make_tables(mm, addr, 1) ? NULL : gw_pmd_word(mm, addr);
 }
 
 static gw_spinlock *
@@ -145,17 +165,21 @@ gw_pte_of(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock)
 }
 
 gw_atomic_u64 *
-gw_pte_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock)
+gw_pmd_word(const struct gw_mm *mm, gw_vaddr_t addr)
 {
-	gw_atomic_u64 *word;
-	gw_pte_t pte;
 	unsigned level;
 	gw_pfn_t table = descend_to(mm, addr, 1, &level);
 
-	if (level > 1)
-		return NULL;
-	word = table_word(mm, table, 1, addr);
-	while ((pte = gw_u64_load_acquire(word))) {
+	return level > 1 ? NULL : table_word(mm, table, 1, addr);
+}
+
+gw_atomic_u64 *
+gw_pte_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock)
+{
+	gw_atomic_u64 *word = gw_pmd_word(mm, addr);
+	gw_pte_t pte;
+
+	while (word && gw_pte_is_table(pte = gw_u64_load_acquire(word))) {
 		*lock = leaf_lock(mm, gw_pte_pfn(pte));
 		gw_spin_lock(*lock);
 		if (gw_u64_load_relaxed(word) == pte) /* not detached meanwhile */
@@ -166,16 +190,33 @@ gw_pte_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock)
 }
 
 gw_atomic_u64 *
-gw_pte_alloc_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock)
+gw_pmd_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock)
 {
-	gw_atomic_u64 *pte;
+	gw_atomic_u64 *word = gw_pmd_word(mm, addr);
 
-	do {
-		if (gw_table_make(mm, addr))
-			return NULL;
-		pte = gw_pte_lock(mm, addr, lock);
-	} while (!pte);
-	return pte;
+	if (!word || !gw_pte_is_huge(gw_u64_load_relaxed(word)))
+		return NULL;
+	*lock = &mm->table_lock;
+	gw_spin_lock(*lock);
+	if (gw_pte_is_huge(gw_u64_load_relaxed(word)))
+		return word;
+	gw_spin_unlock(*lock);
+	return NULL;
+}
+
+gw_atomic_u64 *
+gw_entry_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock)
+{
+	const gw_atomic_u64 *pmd = gw_pmd_word(mm, addr);
+	gw_atomic_u64 *word = NULL;
+
+	/* One becomes the other meanwhile: look again. */
+	while (pmd && !word && gw_u64_load_relaxed(pmd)) {
+		word = gw_pte_lock(mm, addr, lock);
+		if (!word)
+			word = gw_pmd_lock(mm, addr, lock);
+	}
+	return word;
 }
 
 void
@@ -211,7 +252,7 @@ static void
 check_empty(const struct gw_mm *mm, gw_pfn_t table)
 {
 	for (unsigned i = 0; i < GW_PTES_PER_TABLE; i++)
-		GW_CHECK_ON(mm->machine, gw_u64_load_relaxed(&table_words(mm, table)[i]) != 0);
+		GW_CHECK_ON(mm->machine, gw_u64_load_relaxed(&gw_table_words(mm, table)[i]) != 0);
 }
 
 /* Detach a word's table, of `level`, and all below it. */
@@ -233,7 +274,7 @@ detach(struct gw_mm *mm, gw_atomic_u64 *word, unsigned level, struct detached *d
 		return;
 	}
 	for (unsigned i = 0; i < GW_PTES_PER_TABLE; i++) {
-		gw_atomic_u64 *below = &table_words(mm, table)[i];
+		gw_atomic_u64 *below = &gw_table_words(mm, table)[i];
 
 		if (gw_u64_load_relaxed(below))
 			detach(mm, below, level - 1, d);
@@ -286,22 +327,29 @@ gw_mm_walk(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access access, gw_pfn_t *p
 	uint64_t marks = GW_PTE_YOUNG;
 	gw_atomic_u64 *word;
 	gw_pte_t pte, marked;
+	unsigned level;
 	gw_pfn_t table;
 
-	table = addr < GW_VADDR_END ? leaf_table(mm, addr) : GW_PFN_NONE;
-	if (table == GW_PFN_NONE)
+	if (addr >= GW_VADDR_END)
+		return -EFAULT;
+	table = descend(mm, addr, &level);
+	if (level > 1) /* on the second a huge page may be mapped */
 		return -EFAULT;
 	if (access == GW_ACCESS_WRITE)
 		marks |= GW_PTE_DIRTY | GW_PTE_SOFT_DIRTY;
-	word = table_word(mm, table, 0, addr);
+	word = table_word(mm, table, level, addr);
 	pte = gw_u64_load_acquire(word);
 	do {
 		if (!(pte & GW_PTE_PRESENT) || pte & (GW_PTE_NO_ACCESS | GW_PTE_HINT) ||
 			(access == GW_ACCESS_WRITE && !(pte & GW_PTE_WRITE)))
 			return -EFAULT;
+		if (level > 0 && !gw_pte_is_huge(pte))
+			return -EFAULT; /* a table came meanwhile */
 		marked = pte | marks;
 	} while (marked != pte && !gw_u64_cas_acq_rel(word, &pte, marked));
 	*pfn = gw_pte_pfn(marked);
+	if (level > 0)
+		*pfn += (gw_pfn_t)(addr >> GW_PAGE_SHIFT) & (GW_PTES_PER_TABLE - 1);
 	/* Until it is dirty, a first write must come by here again. */
 	*writable = marked & GW_PTE_WRITE && marked & GW_PTE_DIRTY;
 	return 0;

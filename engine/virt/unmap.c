@@ -26,17 +26,16 @@ struct visit {
 	bool stays; /* an entry was met that may not go */
 };
 
-/* The entry at addr if it maps the page, with its leaf lock taken; else NULL, nothing taken. */
+/* The next entry that maps a frame of the page, with its lock held; NULL: there is none. */
 static gw_atomic_u64 *
-lock_entry(const struct gw_rmap_walk *walk, const struct gw_vma *vma, gw_vaddr_t addr,
-	gw_spinlock **lock)
+next_entry(struct gw_entries *e)
 {
-	gw_atomic_u64 *entry = gw_pte_lock(vma->mm, addr, lock);
+	gw_atomic_u64 *entry;
 
-	if (!entry || gw_pte_maps(gw_u64_load_relaxed(entry), walk->page))
-		return entry;
-	gw_spin_unlock(*lock);
-	return NULL;
+	do
+		entry = gw_entries_next(e);
+	while (entry && !gw_pte_maps(gw_u64_load_relaxed(entry), e->frame));
+	return entry;
 }
 
 static void
@@ -71,15 +70,14 @@ static bool
 referenced_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 {
 	struct visit *v = walk->ctx;
-	gw_spinlock *lock;
-	gw_atomic_u64 *entry = lock_entry(walk, vma, addr, &lock);
+	struct gw_entries e;
 
-	if (!entry)
-		return true;
-	if (gw_u64_and_relaxed(entry, ~(uint64_t)GW_PTE_YOUNG) & GW_PTE_YOUNG)
-		v->use.referenced++;
-	gw_spin_unlock(lock);
-	v->use.mlocked |= (vma->flags & GW_VM_LOCKED) != 0;
+	gw_entries_begin(&e, walk, vma, addr);
+	while (next_entry(&e)) {
+		if (gw_u64_and_relaxed(e.word, ~(uint64_t)GW_PTE_YOUNG) & GW_PTE_YOUNG)
+			v->use.referenced++;
+		v->use.mlocked |= (vma->flags & GW_VM_LOCKED) != 0;
+	}
 	return !v->use.mlocked;
 }
 
@@ -98,14 +96,12 @@ static bool
 clean_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 {
 	struct visit *v = walk->ctx;
-	gw_spinlock *lock;
-	gw_atomic_u64 *entry = lock_entry(walk, vma, addr, &lock);
+	struct gw_entries e;
 
-	if (!entry)
-		return true;
-	if (gw_u64_and_relaxed(entry, ~(uint64_t)GW_PTE_DIRTY) & GW_PTE_DIRTY)
-		v->dirty = true;
-	gw_spin_unlock(lock);
+	gw_entries_begin(&e, walk, vma, addr);
+	while (next_entry(&e))
+		if (gw_u64_and_relaxed(e.word, ~(uint64_t)GW_PTE_DIRTY) & GW_PTE_DIRTY)
+			v->dirty = true;
 	return true;
 }
 
@@ -149,15 +145,15 @@ static bool
 unmap_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 {
 	struct visit *v = walk->ctx;
-	gw_spinlock *lock;
-	gw_atomic_u64 *entry = lock_entry(walk, vma, addr, &lock);
+	struct gw_entries e;
 
-	if (!entry)
+	gw_entries_begin(&e, walk, vma, addr);
+	if (!next_entry(&e))
 		return true;
 	v->stays = vma->flags & (GW_VM_LOCKED | GW_VM_TEMP_STACK); /* R7 */
 	if (!v->stays)
-		take_away(v, vma->mm, addr, entry);
-	gw_spin_unlock(lock);
+		take_away(v, vma->mm, addr, e.word);
+	gw_entries_end(&e);
 	return !v->stays && gw_page_mapped(v->m, walk->page);
 }
 
@@ -166,6 +162,7 @@ gw_page_unmap(struct gw_machine *m, gw_pfn_t page)
 {
 	struct visit v = visit_of(m, page);
 
+	GW_CHECK_ON(m, gw_page_flags(gw_page(m, page)) & GW_PG_COMPOUND); /* it was split first */
 	if (v.anon)
 		v.slot = gw_page_slot(m, page);
 	walk_page(&v, page, unmap_visit);

@@ -12,8 +12,9 @@
  *   mapping lock     rank RMAP: the file's tree of VMAs (engine/store/store.h)
  *   root lock        rank RMAP, of an anon_vma's root: the interval trees of all its anon_vmas,
  *                    and start, end, pgoff and flags of the VMAs that stand in them (R5, R6)
- *   mm->table_lock   rank PAGETABLE: entries of the upper three levels
- *   leaf lock        rank PAGETABLE: the 512 entries of one lowest table; one of a hashed
+ *   mm->table_lock   rank PAGETABLE: entries of the upper three levels, huge ones too, and the
+ *                    tables deposited for these. Two address spaces': in the order of their
+ * addresses leaf lock        rank PAGETABLE: the 512 entries of one lowest table; one of a hashed
  *                    array in the mm (split locks). Two: in the order of their addresses
  *
  * Lifetimes
@@ -83,6 +84,7 @@ struct gw_mm {
 	struct gw_itree vmas; /* guarded by mmap_lock */
 	uint64_t n_vmas;      /* the same */
 	gw_spinlock table_lock;
+	struct gw_page_list deposits; /* tables, one for each huge entry (pmd.c); table_lock */
 	gw_spinlock leaf_locks[GW_LEAF_LOCKS];
 	gw_atomic_u64 pages;	   /* rss: entries of pages, migration entries included, swap not */
 	struct gw_memcg *memcg;	   /* whom faults charge; NULL: nobody. A reference is held */
@@ -120,10 +122,27 @@ gw_vma_index(const struct gw_vma *vma, gw_vaddr_t addr)
 
 /* ---- page tables (table.c) ---- */
 
-/* The entry of addr with its leaf lock taken, if its table exists; else NULL, nothing taken. */
+/* The entry of addr in its lowest table, with its leaf lock taken; NULL, nothing taken: it has no
+ * such table. */
 gw_atomic_u64 *gw_pte_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock);
-/* The same, making tables as needed; NULL: no memory. Sleeps. */
-gw_atomic_u64 *gw_pte_alloc_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock);
+/* The huge entry that maps addr, or will again, with table_lock taken; NULL, nothing taken: there
+ * is none. */
+gw_atomic_u64 *gw_pmd_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock);
+/* Whichever of the two addr has. */
+gw_atomic_u64 *gw_entry_lock(struct gw_mm *mm, gw_vaddr_t addr, gw_spinlock **lock);
+
+/* ---- huge entries (pmd.c) ---- */
+
+/*
+ * The huge entry of addr, if there is one, becomes 512 entries that say the same; its page stays
+ * whole. Never fails, since the table was put by when the entry was made. mmap_lock held, or a lock
+ * that keeps the VMA in rmap's trees. Counts thp_split_pmd.
+ */
+void gw_split_pmd(struct gw_mm *mm, gw_vaddr_t addr);
+/* Put a table by for a huge entry that is made; take one for an entry that goes. table_lock held.
+ */
+void gw_deposit_table(struct gw_mm *mm, gw_pfn_t table);
+gw_pfn_t gw_withdraw_table(struct gw_mm *mm);
 
 /* ---- truncation (zap.c) ---- */
 

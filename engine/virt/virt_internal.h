@@ -72,11 +72,18 @@ GW_MUST_CHECK int gw_vma_find_room(
 /* A page, or a zeroed one for a table; GW_PFN_NONE: no memory, also after reclaim. Sleeps. */
 gw_pfn_t gw_frame_alloc(struct gw_machine *m, gw_gfp_t gfp);
 gw_pfn_t gw_table_alloc(struct gw_machine *m);
-/* Make addr's lowest table and those above it. 0 or -ENOMEM. mmap_lock held for reading will do. */
+/* Make addr's lowest table and those above it. 0, -ENOMEM, or -EEXIST: a huge entry stands in its
+ * place. mmap_lock held for reading will do. */
 GW_MUST_CHECK int gw_table_make(struct gw_mm *mm, gw_vaddr_t addr);
-/* The first address from addr on that has a lowest table, or end. */
+/* Addr's word of the second level, its table made as needed; NULL: no memory. */
+gw_atomic_u64 *gw_pmd_make(struct gw_mm *mm, gw_vaddr_t addr);
+/* The same without making tables; NULL: there is none. */
+gw_atomic_u64 *gw_pmd_word(const struct gw_mm *mm, gw_vaddr_t addr);
+/* The words of a table. */
+gw_atomic_u64 *gw_table_words(const struct gw_mm *mm, gw_pfn_t table);
+/* The first address from addr on that has a lowest table or a huge entry, or end. */
 gw_vaddr_t gw_table_next(const struct gw_mm *mm, gw_vaddr_t addr, gw_vaddr_t end);
-/* Where addr's lowest table ends, or end if that comes first. */
+/* Where addr's lowest table, or huge entry, ends, or end if that comes first. */
 static inline gw_vaddr_t
 gw_table_end(gw_vaddr_t addr, gw_vaddr_t end)
 {
@@ -91,6 +98,28 @@ void gw_leaf_lock_two(gw_spinlock *a, gw_spinlock *b);
 void gw_leaf_unlock_two(gw_spinlock *a, gw_spinlock *b);
 /* Free the tables around [start, end) whose range has no VMA any more. */
 void gw_tables_free(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
+
+/* ---- pmd.c; ranges lie in one lowest table, or what would be one ---- */
+
+/*
+ * The huge entry of the range, with table_lock taken, if it lies in the range wholly. NULL, nothing
+ * taken: there is none, or none any more, since it was split: the range is a part of it.
+ */
+gw_atomic_u64 *gw_pmd_lock_whole(
+	struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, gw_spinlock **lock);
+/* A present huge entry becomes a table of migration entries of its frames. Its lock held. Returns
+ * what it was: its map and reference are the caller's to give up. */
+gw_pte_t gw_pmd_freeze(struct gw_mm *mm, gw_atomic_u64 *word);
+/* The entry at `from` is huge, and may be so at `to`: it will move in one piece, for which
+ * gw_pmd_make() of `to` is all that is needed. */
+bool gw_pmd_moves(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len);
+/* Move the word of the second level, huge or by now a table, if nothing but this was prepared; else
+ * false. */
+bool gw_pmd_move(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len);
+/* An entry of a huge page, which counts it already, for an empty word; `table` is deposited.
+ * table_lock held. */
+void gw_pmd_install(
+	struct gw_mm *mm, gw_atomic_u64 *word, gw_pfn_t page, gw_pfn_t table, uint64_t flags);
 
 /* ---- faults: fault.c, file_fault.c, swap_fault.c ---- */
 
@@ -124,6 +153,14 @@ GW_MUST_CHECK int gw_hint_fault(
  */
 GW_MUST_CHECK int gw_file_fault(const struct gw_fault_at *f);
 GW_MUST_CHECK int gw_swap_fault(const struct gw_fault_at *f, gw_pte_t pte);
+
+/* ---- huge_fault.c; mmap_lock held for reading ---- */
+
+/* A first touch, of a place without a lowest table: true, a huge page is mapped there now. Sleeps.
+ */
+bool gw_huge_fault(const struct gw_fault_at *f);
+/* A first write, to an empty entry: true, a large page is mapped there and around it. Sleeps. */
+bool gw_large_fault(const struct gw_fault_at *f);
 
 /* ---- madvise.c ---- */
 

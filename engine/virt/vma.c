@@ -124,7 +124,11 @@ split_at(struct gw_mm *mm, gw_vaddr_t addr)
 {
 	struct gw_vma *vma = gw_vma_find(mm, addr);
 
-	return vma && gw_vma_start(vma) < addr ? split(vma, addr) : 0;
+	if (!vma || gw_vma_start(vma) >= addr)
+		return 0;
+	if (addr & (GW_TABLE_SPAN - 1))
+		gw_split_pmd(mm, addr); /* D2 in pmd.c */
+	return split(vma, addr);
 }
 
 int

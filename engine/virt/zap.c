@@ -57,8 +57,35 @@ gw_zap_page(const struct gw_vma *vma, gw_pte_t pte)
 	gw_rmap_keep_dirty(m, pte);
 	if (vma->flags & GW_VM_LOCKED)
 		gw_munlock_page(m, page);
-	gw_rmap_remove(m, page);
+	if (gw_pte_is_huge(pte))
+		gw_rmap_remove_huge(m, page);
+	else
+		gw_rmap_remove(m, page);
 	gw_put_page(m, page);
+}
+
+/* The range's huge entry goes, if it has one and is all of it; if it is a part, it is split. True:
+ * nothing is left to do. Of an anonymous mapping: no truncation comes here (Y3). */
+static bool
+zap_huge(const struct gw_vma *vma, gw_vaddr_t start, gw_vaddr_t end)
+{
+	struct gw_mm *mm = vma->mm;
+	gw_spinlock *lock;
+	gw_atomic_u64 *word = gw_pmd_lock_whole(mm, start, end, &lock);
+	gw_pfn_t table;
+	gw_pte_t pte;
+
+	if (!word)
+		return false;
+	pte = gw_u64_xchg_acq_rel(word, 0);
+	table = gw_withdraw_table(mm);
+	gw_spin_unlock(lock);
+	gw_u64_sub_relaxed(&mm->pages, GW_PTES_PER_TABLE);
+	gw_flush_range(mm, start, end); /* Y4 */
+	if (pte & GW_PTE_PRESENT)
+		gw_zap_page(vma, pte);
+	gw_put_page(mm->machine, table);
+	return true;
 }
 
 /* The range lies in one table. flush_locked: faults may come in between (Y3). */
@@ -98,7 +125,8 @@ zap(const struct gw_vma *vma, gw_vaddr_t start, gw_vaddr_t end, bool flush_locke
 	while (addr < end) {
 		gw_vaddr_t next = gw_table_end(addr, end);
 
-		zap_table(vma, addr, next, flush_locked);
+		if (!zap_huge(vma, addr, next))
+			zap_table(vma, addr, next, flush_locked);
 		addr = gw_table_next(vma->mm, next, end);
 	}
 }

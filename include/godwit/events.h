@@ -13,6 +13,13 @@
 	X(THP_MIGRATION_SUCCESS, "thp_migration_success")                                          \
 	X(THP_MIGRATION_FAIL, "thp_migration_fail")                                                \
 	X(THP_MIGRATION_SPLIT, "thp_migration_split")                                              \
+	X(THP_FAULT_ALLOC, "thp_fault_alloc")                                                      \
+	X(THP_FAULT_FALLBACK, "thp_fault_fallback")                                                \
+	X(THP_SPLIT_PAGE, "thp_split_page")                                                        \
+	X(THP_SPLIT_PAGE_FAILED, "thp_split_page_failed")                                          \
+	X(THP_SPLIT_PMD, "thp_split_pmd")                                                          \
+	X(THP_DEFERRED_SPLIT_PAGE, "thp_deferred_split_page")                                      \
+	X(THP_UNDERUSED_SPLIT_PAGE, "thp_underused_split_page")                                    \
 	X(COMPACT_MIGRATE_SCANNED, "compact_migrate_scanned")                                      \
 	X(COMPACT_FREE_SCANNED, "compact_free_scanned")                                            \
 	X(COMPACT_ISOLATED, "compact_isolated")                                                    \

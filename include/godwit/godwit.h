@@ -13,6 +13,7 @@
 #include "numa.h"
 #include "policy.h"
 #include "migrate.h"
+#include "huge.h"
 #include "compact.h"
 #include "contig.h"
 #include "mm.h"

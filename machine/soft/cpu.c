@@ -80,7 +80,9 @@ bytes_at(struct access a, uint64_t to, gw_vaddr_t addr)
 	gw_pfn_t pfn = (uint32_t)to;
 
 	/* A frame's references are frozen or gone only after its translations were flushed. */
-	GW_CHECK_ON(a.mm->machine, gw_ref_read(&gw_page(a.mm->machine, pfn)->refcount) == 0);
+	GW_CHECK_ON(a.mm->machine,
+		gw_ref_read(&gw_page(a.mm->machine, gw_page_head(a.mm->machine, pfn))->refcount) ==
+			0);
 	return a.soft->bytes + ((size_t)pfn << GW_PAGE_SHIFT) + (addr & (GW_PAGE_SIZE - 1));
 }
 

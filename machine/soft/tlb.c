@@ -136,19 +136,28 @@ flush_end(struct gw_soft *soft, bool found)
 		gw_u32_sub_acq_rel(&soft->flushing, 1);
 }
 
-static bool
+static void
 empty_frame(struct gw_soft *soft, gw_pfn_t pfn, bool *found)
 {
 	gw_atomic_u64 *frame = &soft->frames[pfn];
 	uint64_t word = gw_u64_load_acquire(frame), next;
 
 	if ((uint32_t)word == 0)
-		return false;
+		return;
 	flush_found(soft, found);
 	do {
 		next = ((word >> GW_TLB_GENERATION_SHIFT) + 1) << GW_TLB_GENERATION_SHIFT;
 	} while (!gw_u64_cas_acq_rel(frame, &word, next));
-	return true;
+}
+
+/* All frames of the page, which is locked: its order stays. */
+static void
+empty_page(struct gw_soft *soft, gw_pfn_t page, bool *found)
+{
+	unsigned order = gw_flags_order(gw_page_flags(gw_page(soft->machine, page)));
+
+	for (gw_pfn_t i = 0; i < (gw_pfn_t)1 << order; i++)
+		empty_frame(soft, page + i, found);
 }
 
 void
@@ -159,7 +168,7 @@ gw_tlb_flush_frames(void *ctx, const gw_pfn_t *frames, size_t n)
 
 	flush_begin(soft);
 	for (size_t i = 0; i < n; i++)
-		(void)empty_frame(soft, frames[i], &found);
+		empty_page(soft, frames[i], &found);
 	flush_end(soft, found);
 }
 
