@@ -24,6 +24,8 @@ struct spaces {
 };
 
 struct spaces *spaces_create(gw_pfn_t n_frames);
+/* With more CPUs, or up to 4 nodes of one zone each. */
+struct spaces *spaces_of(unsigned n_cpus, unsigned n_nodes, gw_pfn_t node_frames);
 void spaces_destroy(struct spaces *s);
 /* cmocka's: *state is a struct spaces, with frames enough. */
 int spaces_setup(void **state);
