@@ -532,10 +532,10 @@ static int
 charge(struct trial *t)
 {
 	struct groups *g = t->own;
-	int err = touch(t, g->anon);
+	int err = touch(t, g->shared); /* the first charge: the side table is made */
 
 	if (!err)
-		err = touch(t, g->shared);
+		err = touch(t, g->anon);
 	if (!err) /* not tables */
 		assert_int_equal(gw_memcg_usage(g->memcg), 2 * PAGES);
 	return err;
@@ -577,6 +577,25 @@ reclaim_group(struct trial *t)
 	return 0;
 }
 
+/* Nothing may come back: a page that was brought for nothing is given up. */
+static int
+over_limit(struct trial *t)
+{
+	struct groups *g = t->own;
+	uint64_t word;
+
+	(void)reclaim_group(t);
+	gw_memcg_set_limit(g->memcg, 0);
+	for (unsigned i = 0; i < t->n; i++) {
+		int err = gw_cpu_load(t->mm, t->at[i], &word);
+
+		assert_true(err == -ENOMEM ||
+			    gw_pte_kind(entry_of(t->mm, t->at[i])) == GW_PTE_IS_PRESENT);
+	}
+	gw_memcg_set_limit(g->memcg, UINT64_MAX);
+	return trial_load_all(t, t->mm);
+}
+
 static int
 another_group(struct trial *t)
 {
@@ -599,6 +618,7 @@ groups(void **state)
 		{"reclaim_group", reclaim_group, 0},
 		{"lower_limit", lower_limit, OWN | FRAMES},
 		{"reclaim_group again", reclaim_group, 0},
+		{"over_limit", over_limit, OWN | FRAMES},
 		{"fork_and_write", fork_and_write, OWN | FRAMES},
 		{"another_group", another_group, OWN},
 		{"compact", compact, 0},
