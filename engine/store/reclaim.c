@@ -231,7 +231,9 @@ throttle(const struct gw_reclaim_run *run, const struct gw_node *node, enum gw_l
 	const gw_atomic_u64 *isolated =
 		&node->isolated_frames[inactive == GW_LRU_INACTIVE_FILE ? 1 : 0];
 
-	for (unsigned i = 0; i < THROTTLE_TURNS && !run->background; i++) {
+	if (run->background || !gw_fix(run->m, GW_FIX_TOO_MANY_ISOLATED))
+		return;
+	for (unsigned i = 0; i < THROTTLE_TURNS; i++) {
 		if (gw_u64_load_relaxed(isolated) <=
 			gw_u64_load_relaxed(&node->lru_frames[inactive]))
 			return;

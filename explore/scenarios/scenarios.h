@@ -7,6 +7,7 @@
 #include "godwit/explore.h"
 #include "godwit/godwit.h"
 
+extern const struct gw_explore_scenario gw_scenario_atomic_counters;
 extern const struct gw_explore_scenario gw_scenario_put_and_wait;
 
 /* ---- small.c: a machine of 64 frames, an address space, pages ---- */
@@ -29,5 +30,25 @@ int gw_small_migrate(struct gw_machine *m, struct gw_page_list *list, enum gw_mi
 /* "frame 5: refs 2, maps 1, locked, waiters; entry: frame 5 write" */
 void gw_small_describe(
 	const struct gw_mm *mm, gw_vaddr_t addr, gw_pfn_t pfn, char *line, size_t size);
+
+/* ---- frames.c: a zone of a few frames, and pages that only their owner knows ---- */
+
+/* One zone of n frames, pageblocks and largest blocks of 2^block_order. 0 or -ENOMEM. */
+GW_MUST_CHECK int gw_frames_machine(
+	gw_pfn_t n, unsigned block_order, unsigned n_cpus, struct gw_machine **out);
+/* Every frame is a page in use that cannot be moved, with one reference. 0 or -ENOMEM. */
+GW_MUST_CHECK int gw_frames_take_all(struct gw_machine *m);
+/* Drop the last reference of each; what is free merges. */
+void gw_frames_free(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n);
+/* The page becomes one that can be moved; its owner has the reference. */
+void gw_frames_own(struct gw_machine *m, gw_pfn_t pfn);
+/* Its owner lets go of it, by the book (godwit/migrate.h). */
+void gw_frames_give_up(struct gw_machine *m, gw_pfn_t pfn);
+/* A letter a frame: in use 'u', movable 'm', isolated 'i'; free: per-CPU 'p', the order of a block,
+ * and dots for the rest of it. */
+void gw_frames_describe(const struct gw_machine *m, char *line, size_t size);
+
+/* "; rmap looks at 0x10000": where a walk would look for the page in the VMA. */
+void gw_small_add_place(const struct gw_vma *vma, gw_pfn_t pfn, char *line, size_t size);
 
 #endif

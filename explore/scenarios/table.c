@@ -3,6 +3,7 @@
 #include "explore/scenarios/scenarios.h"
 
 const struct gw_explore_scenario *const gw_explore_scenarios[] = {
+	&gw_scenario_atomic_counters,
 	&gw_scenario_put_and_wait,
 	NULL,
 };
