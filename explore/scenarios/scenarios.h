@@ -8,6 +8,7 @@
 #include "godwit/godwit.h"
 
 extern const struct gw_explore_scenario gw_scenario_atomic_counters;
+extern const struct gw_explore_scenario gw_scenario_faulters;
 extern const struct gw_explore_scenario gw_scenario_put_and_wait;
 
 /* ---- small.c: a machine of 64 frames, an address space, pages ---- */
@@ -24,6 +25,9 @@ GW_MUST_CHECK int gw_small_page(struct gw_mm *mm, uint64_t value, gw_vaddr_t *ad
 gw_pfn_t gw_small_pfn(struct gw_mm *mm, gw_vaddr_t addr);
 /* Isolate the page for migration, alone on the list. */
 GW_MUST_CHECK int gw_small_isolate(struct gw_machine *m, gw_pfn_t pfn, struct gw_page_list *list);
+/* Where migration gets its new pages: struct gw_migrate_target. */
+int gw_small_new_page(
+	void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst);
 /* Migrate the list to freshly allocated frames, and put back what is left, of which it returns the
  * number. */
 int gw_small_migrate(struct gw_machine *m, struct gw_page_list *list, enum gw_migrate_mode mode);
@@ -50,5 +54,23 @@ void gw_frames_describe(const struct gw_machine *m, char *line, size_t size);
 
 /* "; rmap looks at 0x10000": where a walk would look for the page in the VMA. */
 void gw_small_add_place(const struct gw_vma *vma, gw_pfn_t pfn, char *line, size_t size);
+
+/* ---- faulters.c: a migration against tasks that touch its page on and on ---- */
+
+#define GW_FAULTERS_MOST 4
+
+struct gw_faulters {
+	struct gw_machine *m;
+	struct gw_mm *mm;
+	gw_vaddr_t addr;
+	gw_pfn_t pfn; /* before the migration */
+	struct gw_page_list list;
+	gw_atomic_u32 over;
+	int left; /* 0: the page moved */
+	struct gw_migrate_stats stats;
+};
+
+/* With n such tasks, GW_FAULTERS_MOST at most, that wait as in `era`; any result is fine. */
+void gw_faulters_scenario(enum gw_wait_era era, unsigned n, struct gw_explore_scenario *out);
 
 #endif

@@ -69,8 +69,8 @@ gw_small_isolate(struct gw_machine *m, gw_pfn_t pfn, struct gw_page_list *list)
 	return gw_isolate_page(m, pfn, GW_MIGRATE_SYNC, list);
 }
 
-static int
-new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+int
+gw_small_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
 {
 	(void)ctx;
 	(void)src;
@@ -80,7 +80,7 @@ new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t
 int
 gw_small_migrate(struct gw_machine *m, struct gw_page_list *list, enum gw_migrate_mode mode)
 {
-	const struct gw_migrate_target target = {.get_new_page = new_page};
+	const struct gw_migrate_target target = {.get_new_page = gw_small_new_page};
 	int left = gw_migrate_pages(m, list, &target, mode, GW_MR_SYSCALL, NULL);
 
 	gw_putback_movable_pages(m, list);

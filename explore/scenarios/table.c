@@ -4,6 +4,7 @@
 
 const struct gw_explore_scenario *const gw_explore_scenarios[] = {
 	&gw_scenario_atomic_counters,
+	&gw_scenario_faulters,
 	&gw_scenario_put_and_wait,
 	NULL,
 };

@@ -267,8 +267,8 @@ void gw_explore_result_free(struct gw_explore_result *result);
 
 /*
  * The result as text, line by line: what was found or how far was looked; for a finding the
- * timeline, one column per task, and its schedule.
- *   width  characters of a line, 80 at least
+ * timeline, one column per task, where the state changes the state, what broke, and the schedule.
+ *   width  characters of a line, 40 at least; too few for columns: tasks one below the other
  */
 void gw_explore_report(const struct gw_explore_scenario *scenario,
 	const struct gw_explore_result *result, unsigned width,
