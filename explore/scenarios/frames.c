@@ -31,7 +31,7 @@ gw_frames_take_all(struct gw_machine *m)
 {
 	gw_pfn_t pfn, n = 0;
 
-	while (!gw_alloc_pages(m, GW_GFP_NO_WATERMARKS, 0, 0, &pfn))
+	while (!gw_alloc_pages(m, GW_GFP_MOVABLE | GW_GFP_NO_WATERMARKS, 0, 0, &pfn))
 		n++;
 	return n == m->n_frames ? 0 : -ENOMEM;
 }
@@ -100,4 +100,25 @@ gw_frames_describe(const struct gw_machine *m, char *line, size_t size)
 		line[pfn] = letter(gw_page_flags(page), gw_ptr_load_relaxed(&page->owner));
 	}
 	line[n] = '\0';
+}
+
+void
+gw_frames_describe_two(
+	const struct gw_machine *m, gw_pfn_t one, gw_pfn_t other, char *line, size_t size)
+{
+	const gw_pfn_t pfns[] = {one, other};
+	size_t n = 0;
+
+	for (unsigned i = 0; i < 2 && n < size; i++) {
+		const struct gw_page *page = gw_page(m, pfns[i]);
+		uint32_t flags = gw_page_flags(page);
+
+		n += (size_t)snprintf(line + n, size - n, "%sframe %u: refs %u, %s%s%s",
+			i ? "; " : "", pfns[i], gw_ref_read(&page->refcount),
+			gw_flags_type(flags) != GW_PAGE_USED ? "free"
+			: gw_ptr_load_relaxed(&page->owner)  ? "owned"
+							     : "in use",
+			flags & GW_PG_ISOLATED ? ", isolated" : "",
+			flags & GW_PG_LOCKED ? ", locked" : "");
+	}
 }

@@ -8,7 +8,9 @@
 #include "godwit/godwit.h"
 
 extern const struct gw_explore_scenario gw_scenario_atomic_counters;
+extern const struct gw_explore_scenario gw_scenario_buddy_order_clamp;
 extern const struct gw_explore_scenario gw_scenario_faulters;
+extern const struct gw_explore_scenario gw_scenario_newpage_trylock;
 extern const struct gw_explore_scenario gw_scenario_put_and_wait;
 
 /* ---- small.c: a machine of 64 frames, an address space, pages ---- */
@@ -51,6 +53,9 @@ void gw_frames_give_up(struct gw_machine *m, gw_pfn_t pfn);
 /* A letter a frame: in use 'u', movable 'm', isolated 'i'; free: per-CPU 'p', the order of a block,
  * and dots for the rest of it. */
 void gw_frames_describe(const struct gw_machine *m, char *line, size_t size);
+/* "frame 0: refs 2, owned, isolated, locked; frame 5: refs 0, free" */
+void gw_frames_describe_two(
+	const struct gw_machine *m, gw_pfn_t one, gw_pfn_t other, char *line, size_t size);
 
 /* "; rmap looks at 0x10000": where a walk would look for the page in the VMA. */
 void gw_small_add_place(const struct gw_vma *vma, gw_pfn_t pfn, char *line, size_t size);

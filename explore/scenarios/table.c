@@ -4,7 +4,9 @@
 
 const struct gw_explore_scenario *const gw_explore_scenarios[] = {
 	&gw_scenario_atomic_counters,
+	&gw_scenario_buddy_order_clamp,
 	&gw_scenario_faulters,
+	&gw_scenario_newpage_trylock,
 	&gw_scenario_put_and_wait,
 	NULL,
 };

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * newpage_trylock.c - a new page is locked by somebody who knew it in its last life (FACTS A4).
+ *
+ * History. Whoever migrates a page holds its lock and takes the new page's as well. Since the new
+ * page was free a moment ago, that could not fail, and was a BUG if it did; but compactors take
+ * references and locks on sight. (2011, with migration made sane: it is only tried for, and if it
+ * fails the page is tried again later. Waiting for it would be a second page lock, out of order.)
+ */
+#include "engine/phys/phys.h"
+#include "explore/scenarios/scenarios.h"
+
+struct state {
+	struct gw_machine *m;
+	gw_pfn_t old, given_up;
+	gw_pfn_t now; /* where the page moved to */
+	struct gw_page_list list, seen;
+	int left;
+};
+
+static int
+setup(void *arg)
+{
+	struct state *s = arg;
+	int err = gw_frames_machine(8, 2, 2, &s->m);
+
+	gw_page_list_init(&s->list);
+	gw_page_list_init(&s->seen);
+	s->old = 0;
+	s->given_up = 5;
+	if (!err)
+		err = gw_frames_take_all(s->m);
+	if (err)
+		return err;
+	gw_frames_own(s->m, s->old);
+	gw_frames_own(s->m, s->given_up);
+	gw_frames_free(s->m, 7, 1); /* for another try */
+	return gw_isolate_page(s->m, s->old, GW_MIGRATE_SYNC, &s->list);
+}
+
+static int
+new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+{
+	struct state *s = ctx;
+	int err = gw_alloc_pages(m, GW_GFP_MOVABLE, 0, order, dst);
+
+	(void)src;
+	if (err)
+		return err;
+	s->now = *dst;
+	gw_explore_note("frame %u is the new page", s->now);
+	return 0;
+}
+
+/* The owner of another page frees it, and it becomes the new page. */
+static void
+migrate(void *arg)
+{
+	struct state *s = arg;
+	const struct gw_migrate_target target = {.get_new_page = new_page, .ctx = s};
+
+	gw_frames_give_up(s->m, s->given_up);
+	s->left = gw_migrate_pages(s->m, &s->list, &target, GW_MIGRATE_SYNC, GW_MR_SYSCALL, NULL);
+	gw_putback_movable_pages(s->m, &s->list);
+}
+
+/* Another compactor would like to move that page. */
+static void
+isolate(void *arg)
+{
+	struct state *s = arg;
+
+	if (!gw_isolate_page(s->m, s->given_up, GW_MIGRATE_SYNC, &s->seen))
+		gw_putback_movable_pages(s->m, &s->seen);
+}
+
+static void
+check(void *arg)
+{
+	struct state *s = arg;
+	gw_pfn_t now = s->left ? s->old : s->now;
+
+	gw_explore_check(gw_ref_read(&gw_page(s->m, now)->refcount) == 1);
+	gw_explore_check(gw_page_is_movable(gw_page(s->m, now)));
+}
+
+static void
+describe(const void *arg, char *line, size_t size)
+{
+	const struct state *s = arg;
+
+	gw_frames_describe_two(s->m, s->old, s->given_up, line, size);
+}
+
+const struct gw_explore_scenario gw_scenario_newpage_trylock = {
+	.name = "newpage-trylock",
+	.row = "A4",
+	.without = GW_WITHOUT(GW_FIX_NEWPAGE_TRYLOCK),
+	.story = "migration waits for the lock of a new page while it holds the old one's",
+	.state_size = sizeof(struct state),
+	.setup = setup,
+	.tasks = {{.name = "migrator", .run = migrate},
+		{.name = "compactor", .run = isolate, .cpu = 1}},
+	.check = check,
+	.describe = describe,
+};
