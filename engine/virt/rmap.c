@@ -294,20 +294,6 @@ gw_rmap_new_anon(struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vad
 }
 
 void
-gw_rmap_dup(struct gw_machine *m, gw_pfn_t page)
-{
-	gw_u32_add_relaxed(&gw_page(m, page)->mapcount, 1);
-}
-
-void
-gw_rmap_remove(struct gw_machine *m, gw_pfn_t page)
-{
-	uint32_t before = gw_u32_sub_acq_rel(&gw_page(m, page)->mapcount, 1);
-
-	GW_BUG_ON(m, before == 0);
-}
-
-void
 gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte)
 {
 	const struct gw_page *page = gw_page(m, gw_pte_pfn(pte));
@@ -316,12 +302,6 @@ gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte)
 	if (pte & GW_PTE_DIRTY && (!gw_owner_is_anon(gw_ptr_load_acquire(&page->owner)) ||
 					  gw_page_flags(page) & GW_PG_SWAPCACHE))
 		gw_page_set_dirty(m, gw_pte_pfn(pte));
-}
-
-bool
-gw_page_mapped(const struct gw_machine *m, gw_pfn_t page)
-{
-	return gw_u32_load_relaxed(&gw_page(m, page)->mapcount) != 0;
 }
 
 struct gw_anon_vma *

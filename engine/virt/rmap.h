@@ -74,11 +74,28 @@ void gw_rmap_set_anon(
 	struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr, bool shared);
 /* One more entry maps the page, leaf lock held; one fewer, after the flush that followed its
  * removal. The entry's reference is the caller's. */
-void gw_rmap_dup(struct gw_machine *m, gw_pfn_t page);
-void gw_rmap_remove(struct gw_machine *m, gw_pfn_t page);
+static inline void
+gw_rmap_dup(struct gw_machine *m, gw_pfn_t page)
+{
+	gw_u32_add_relaxed(&gw_page(m, page)->mapcount, 1);
+}
+
+static inline void
+gw_rmap_remove(struct gw_machine *m, gw_pfn_t page)
+{
+	uint32_t before = gw_u32_sub_acq_rel(&gw_page(m, page)->mapcount, 1);
+
+	GW_BUG_ON(m, before == 0);
+}
+
+static inline bool
+gw_page_mapped(const struct gw_machine *m, gw_pfn_t page)
+{
+	return gw_u32_load_relaxed(&gw_page(m, page)->mapcount) != 0;
+}
+
 /* What a present entry that has gone owed its page, before gw_rmap_remove(): its dirty mark. */
 void gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte);
-bool gw_page_mapped(const struct gw_machine *m, gw_pfn_t page);
 
 /* The page's anon_vma with a counted reference, or NULL if it cannot be trusted (D3). */
 struct gw_anon_vma *gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page);
