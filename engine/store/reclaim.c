@@ -170,6 +170,8 @@ static void
 free_frozen(struct gw_machine *m, gw_pfn_t pfn)
 {
 	gw_lru_forget(m, pfn);
+	if (!gw_fix(m, GW_FIX_UNLOCK_WAKES_IN_RECLAIM)) /* nobody has it, so who could wait? */
+		gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_WAITERS);
 	gw_page_unlock(m, pfn); /* C2 */
 	gw_ref_unfreeze(&gw_page(m, pfn)->refcount, 1);
 	gw_put_page(m, pfn);

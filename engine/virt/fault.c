@@ -175,6 +175,35 @@ resolve(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_
 	return 0;
 }
 
+/* The page that a migration entry named before the wait is mapped: once thought possible (R10). */
+static int
+map_as_seen(const struct gw_fault_at *f, gw_pte_t pte)
+{
+	gw_atomic_u64 *word;
+	gw_spinlock *lock;
+
+	gw_rw_read_lock(&f->mm->mmap_lock);
+	word = gw_pte_alloc_lock(f->mm, f->addr, &lock);
+	if (word) {
+		gw_fault_map(f, word, gw_pte_pfn(pte), pte & GW_PTE_FLAGS);
+		gw_spin_unlock(lock);
+	}
+	gw_rw_read_unlock(&f->mm->mmap_lock);
+	return word ? 0 : -ENOMEM;
+}
+
+/* Leaf lock and mmap_lock held, given up. */
+static int
+wait_for_migration(
+	const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
+{
+	int err = gw_migration_entry_wait(f->mm, word, lock);
+
+	if (!err && !gw_fix(f->mm->machine, GW_FIX_REFAULT_FROM_SCRATCH))
+		err = map_as_seen(f, pte);
+	return err;
+}
+
 /* One look at the entry. mmap_lock held for reading, given up. */
 static int
 handle(const struct gw_fault_at *f)
@@ -185,7 +214,7 @@ handle(const struct gw_fault_at *f)
 	int err = -ENOMEM;
 
 	if (word && gw_pte_is_migration(pte))
-		return gw_migration_entry_wait(f->mm, word, lock);
+		return wait_for_migration(f, word, lock, pte);
 	if (word)
 		err = resolve(f, word, lock, pte);
 	gw_rw_read_unlock(&f->mm->mmap_lock);

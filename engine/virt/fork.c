@@ -22,7 +22,8 @@ share_entry(struct gw_machine *m, gw_atomic_u64 *word)
 	gw_pte_t pte = gw_u64_load_relaxed(word);
 
 	if (gw_pte_is_migration(pte)) {
-		pte = gw_pte_migration(gw_pte_pfn(pte), false, pte);
+		if (gw_fix(m, GW_FIX_FORK_WRITE_ENTRY_DOWNGRADE)) /* W1 */
+			pte = gw_pte_migration(gw_pte_pfn(pte), false, pte);
 		gw_u64_store_release(word, pte);
 		return pte;
 	}

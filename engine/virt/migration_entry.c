@@ -12,7 +12,7 @@
  *   E2  an entry is examined and changed under its leaf lock only (R9), but for young and dirty,
  *       which CPUs set in present entries at any time
  */
-#include "engine/virt/rmap.h"
+#include "engine/virt/virt_internal.h"
 
 /* A walk over the places of one page. */
 struct unmap {
@@ -86,18 +86,40 @@ arrived(gw_pte_t pte, gw_pfn_t winner)
 	return gw_pte_present(winner, (pte & GW_PTE_FLAGS) | (write ? GW_PTE_WRITE : 0));
 }
 
+/* Is this an entry that the migration of `page` has made? A zap may have taken it (R15). */
+static bool
+is_due(const struct gw_machine *m, gw_pte_t pte, gw_pfn_t page)
+{
+	bool made = gw_pte_is_migration(pte) && gw_pte_pfn(pte) == page;
+
+	return gw_fix(m, GW_FIX_ZAP_DOES_NOT_RESTORE) ? made : made || !pte;
+}
+
+/* What once decided whether a leaf lock was worth taking (R9). */
+static bool
+is_migration_unlocked(struct gw_mm *mm, gw_vaddr_t addr)
+{
+	gw_spinlock *lock;
+
+	return gw_table_next(mm, addr, addr + GW_PAGE_SIZE) == addr &&
+	       gw_pte_is_migration(gw_u64_load_relaxed(gw_pte_of(mm, addr, &lock)));
+}
+
 static bool
 restore_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 {
 	struct restore *restore = walk->ctx;
 	gw_spinlock *lock;
-	gw_atomic_u64 *entry = gw_pte_lock(vma->mm, addr, &lock);
+	gw_atomic_u64 *entry;
 	gw_pte_t pte;
 
+	if (!gw_fix(restore->m, GW_FIX_MREMAP_PTE_LOCK) && !is_migration_unlocked(vma->mm, addr))
+		return true;
+	entry = gw_pte_lock(vma->mm, addr, &lock);
 	if (!entry)
 		return true;
 	pte = gw_u64_load_relaxed(entry);
-	if (gw_pte_is_migration(pte) && gw_pte_pfn(pte) == walk->page) {
+	if (is_due(restore->m, pte, walk->page)) {
 		gw_get_page(restore->m, restore->winner);
 		gw_rmap_dup(restore->m, restore->winner);
 		/* release: whoever reads through the entry sees the bytes that were copied */

@@ -86,7 +86,10 @@ insert_node(struct gw_itree *tree, struct gw_inode *node, const struct gw_vma *v
 {
 	node->start = vma->pgoff;
 	node->end = gw_vma_index(vma, gw_vma_end(vma));
-	gw_itree_insert(tree, node);
+	if (gw_fix(vma->mm->machine, GW_FIX_FORK_TAIL_ORDER)) /* K5 */
+		gw_itree_insert(tree, node);
+	else
+		gw_itree_insert_first(tree, node);
 }
 
 static void
