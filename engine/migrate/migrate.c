@@ -292,6 +292,16 @@ prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
 	return true;
 }
 
+/* Where entries were removed before there was one place for it: a page that stays was unlocked
+ * first. */
+static void
+remap_late(struct gw_machine *m, gw_pfn_t src, const struct gw_unmapped *unmapped)
+{
+	gw_page_unlock(m, src);
+	gw_page_lock(m, src);
+	gw_owner_remap(m, src, src, unmapped);
+}
+
 /* M7 to M12 */
 static void
 move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, struct gw_unmapped *unmapped)
@@ -300,13 +310,17 @@ move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, struct gw_unmapped *unmap
 	unsigned order = page_order(m, src);
 	bool dead = gw_owner_gave_up(m, src, unmapped);
 	int err = dead ? -EAGAIN : gw_owner_move(m, dst, src, mg->mode.now, unmapped); /* M7, M8 */
+	bool remap = unmapped->remap_due && !dead;
+	bool late = err && !gw_fix(m, GW_FIX_SINGLE_REMAP_POINT); /* A8 */
 
 	if (!err)
 		gw_lru_putback_as(m, src, dst);
-	if (unmapped->remap_due && !dead)
+	if (remap && !late)
 		gw_owner_remap(m, src, err ? src : dst, unmapped);
 	gw_swap_page_unlock(m, dst);
-	gw_owner_unmap_end(unmapped);
+	if (remap && late)
+		remap_late(m, src, unmapped);
+	gw_owner_unmap_end(m, unmapped);
 	if (!err || dead) {
 		finish_dead(mg, src);
 	} else {

@@ -211,7 +211,9 @@ gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_
 void
 gw_owner_forget(struct gw_machine *m, gw_pfn_t page)
 {
-	if (!gw_owner_is_anon(gw_ptr_load_relaxed(&gw_page(m, page)->owner)))
+	bool anon = gw_owner_is_anon(gw_ptr_load_relaxed(&gw_page(m, page)->owner));
+
+	if (!anon || !gw_fix(m, GW_FIX_ANON_STAYS_ANON))
 		set_owner(m, page, NULL);
 }
 
@@ -226,9 +228,9 @@ gw_owner_remap(
 }
 
 void
-gw_owner_unmap_end(struct gw_unmapped *unmapped)
+gw_owner_unmap_end(struct gw_machine *m, struct gw_unmapped *unmapped)
 {
-	if (unmapped->anon_vma)
+	if (unmapped->anon_vma && gw_fix(m, GW_FIX_ANON_VMA_REFCOUNT))
 		gw_anon_vma_put(unmapped->anon_vma);
 }
 

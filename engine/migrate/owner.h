@@ -94,7 +94,7 @@ void gw_owner_remap(
 	struct gw_machine *m, gw_pfn_t src, gw_pfn_t winner, const struct gw_unmapped *unmapped);
 
 /* Between the unlocking of the new page and of the old one (A15). */
-void gw_owner_unmap_end(struct gw_unmapped *unmapped);
+void gw_owner_unmap_end(struct gw_machine *m, struct gw_unmapped *unmapped);
 
 /* May the page, its references frozen, be split now? 0 or a negative errno. */
 int gw_owner_split(struct gw_machine *m, gw_pfn_t page, unsigned order);

@@ -244,9 +244,9 @@ grow_to(struct gw_mm *mm, gw_vaddr_t addr)
 	if (gw_itree_first(&mm->vmas, floor, addr))
 		return -EFAULT; /* the guard gap */
 	pages = (gw_vma_start(vma) - addr) >> GW_PAGE_SHIFT;
-	if (pages > vma->pgoff)
+	if (pages > gw_vma_pgoff(vma))
 		return -EFAULT;
-	gw_vma_resize(vma, addr, gw_vma_end(vma), vma->pgoff - pages); /* R6 */
+	gw_vma_resize(vma, addr, gw_vma_end(vma), gw_vma_pgoff(vma) - pages); /* R6 */
 	return 0;
 }
 

@@ -82,8 +82,8 @@ static int
 copy_vma(struct gw_mm *child, const struct gw_vma *vma)
 {
 	struct gw_machine *m = child->machine;
-	struct gw_vma *copy = gw_vma_new(
-		child, gw_vma_start(vma), gw_vma_end(vma), vma->pgoff, vma->flags & ~GW_VM_LOCKED);
+	struct gw_vma *copy = gw_vma_new(child, gw_vma_start(vma), gw_vma_end(vma),
+		gw_vma_pgoff(vma), vma->flags & ~GW_VM_LOCKED);
 
 	if (!copy)
 		return -ENOMEM;

@@ -46,13 +46,14 @@ static bool
 unmap_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 {
 	struct unmap *unmap = walk->ctx;
+	uint32_t stays = gw_fix(unmap->m, GW_FIX_SKIP_TEMPORARY_STACK) ? GW_VM_TEMP_STACK : 0;
 	gw_spinlock *lock;
 	gw_atomic_u64 *entry = gw_pte_lock(vma->mm, addr, &lock);
 
 	if (!entry)
 		return true;
 	if (gw_pte_maps(gw_u64_load_relaxed(entry), walk->page)) {
-		unmap->refused = vma->flags & GW_VM_TEMP_STACK;
+		unmap->refused = vma->flags & stays;
 		if (!unmap->refused) {
 			unmap_entry(unmap->m, walk->page, entry);
 			unmap->n++;
