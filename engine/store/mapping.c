@@ -214,9 +214,10 @@ read_page(struct gw_mapping *mapping, uint64_t index, gw_pfn_t page)
 	return err;
 }
 
-int
-gw_mapping_get_page(
-	struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, gw_pfn_t *out)
+/* *read: it was not there. */
+static int
+get_page(struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, bool *read,
+	gw_pfn_t *out)
 {
 	struct gw_machine *m = mapping->machine;
 	gw_pfn_t page;
@@ -225,7 +226,8 @@ gw_mapping_get_page(
 	err = get_locked(mapping, index, memcg, &page);
 	if (err)
 		return err;
-	if (!(gw_page_flags(gw_page(m, page)) & GW_PG_UPTODATE))
+	*read = !(gw_page_flags(gw_page(m, page)) & GW_PG_UPTODATE);
+	if (*read)
 		err = read_page(mapping, index, page);
 	if (err) {
 		gw_mapping_remove_page(mapping, page); /* F6 */
@@ -234,6 +236,27 @@ gw_mapping_get_page(
 	}
 	*out = page;
 	return 0;
+}
+
+int
+gw_mapping_get_page(
+	struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, gw_pfn_t *out)
+{
+	bool read;
+
+	return get_page(mapping, index, memcg, &read, out);
+}
+
+int
+gw_mapping_fault_page(
+	struct gw_mapping *mapping, uint64_t index, struct gw_memcg *memcg, gw_pfn_t *out)
+{
+	bool read = false;
+	int err = get_page(mapping, index, memcg, &read, out);
+
+	if (!err && read)
+		gw_count(mapping->machine, GW_VM_PGMAJFAULT, 1);
+	return err;
 }
 
 /* ---- reading and writing ---- */
