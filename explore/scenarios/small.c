@@ -197,3 +197,14 @@ gw_small_describe(const struct gw_mm *mm, gw_vaddr_t addr, gw_pfn_t pfn, char *l
 	gw_small_describe_page(mm->machine, pfn, line, size);
 	gw_small_add_entry("entry", mm, addr, line, size);
 }
+
+void
+gw_small_add_place(const struct gw_vma *vma, gw_pfn_t pfn, char *line, size_t size)
+{
+	uint64_t index = gw_frame_index(gw_page(vma->mm->machine, pfn));
+	size_t n = strlen(line);
+
+	snprintf(line + n, size - n, "; rmap looks at %#llx",
+		(unsigned long long)(gw_vma_start(vma) +
+				     ((index - gw_vma_pgoff(vma)) << GW_PAGE_SHIFT)));
+}
