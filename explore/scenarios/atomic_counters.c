@@ -4,7 +4,8 @@
  *
  * History. Compaction counted its events with the form that loads a CPU's counter, adds, and stores
  * it, in code that may be preempted there. Whoever ran on that CPU meanwhile and counted, too, had
- * counted for nothing (review of memory compaction v8, 2010: use the form that is one operation).
+ * counted for nothing (review of Mel Gorman's memory compaction v8, 2010: the form that is
+ * one operation).
  */
 #include <stdio.h>
 

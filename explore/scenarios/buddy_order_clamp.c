@@ -5,8 +5,8 @@
  *
  * History. To be quick, compaction's scanners read a free block's order without the zone lock. By
  * the time they used it the block could be in other hands, and they jumped to, or took, what was no
- * part of it (review of memory compaction, Mel Gorman 2010: it is read again under the lock, or
- * clamped).
+ * part of it (review of Mel Gorman's memory compaction v8, 2010: it is read again under the lock,
+ * or clamped).
  *
  * Here frames 8 and 9 are a free block. The compactor sees it, and before it has the lock an
  * allocator takes both and gives 8 back: what is free there now is half as large.

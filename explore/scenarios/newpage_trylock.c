@@ -2,10 +2,11 @@
 /*
  * newpage_trylock.c - a new page is locked by somebody who knew it in its last life (FACTS A4).
  *
- * History. Whoever migrates a page holds its lock and takes the new page's as well. Since the new
- * page was free a moment ago, that could not fail, and was a BUG if it did; but compactors take
- * references and locks on sight. (2011, with migration made sane: it is only tried for, and if it
- * fails the page is tried again later. Waiting for it would be a second page lock, out of order.)
+ * History. Whoever migrates a page holds its lock and takes the new page's as well. The new page
+ * was free a moment ago, so that could not fail, and was a BUG if it did; but others take
+ * references and locks on sight (Hugh Dickins, 2015: it is only tried for, and if it fails, the
+ * page waits for the next pass. Whoever waited would wait for a second page lock, against the
+ * order.)
  */
 #include "engine/phys/phys.h"
 #include "explore/scenarios/scenarios.h"

@@ -16,6 +16,7 @@ extern const struct gw_explore_scenario gw_scenario_faulters;
 extern const struct gw_explore_scenario gw_scenario_fork_tail_order;
 extern const struct gw_explore_scenario gw_scenario_fork_write_entry;
 extern const struct gw_explore_scenario gw_scenario_freeze_under_lock;
+extern const struct gw_explore_scenario gw_scenario_local_lru_drain;
 extern const struct gw_explore_scenario gw_scenario_mapped_recheck;
 extern const struct gw_explore_scenario gw_scenario_mremap_pte_lock;
 extern const struct gw_explore_scenario gw_scenario_newpage_trylock;
@@ -27,6 +28,7 @@ extern const struct gw_explore_scenario gw_scenario_refault;
 extern const struct gw_explore_scenario gw_scenario_single_remap;
 extern const struct gw_explore_scenario gw_scenario_stack_growth;
 extern const struct gw_explore_scenario gw_scenario_temporary_stack;
+extern const struct gw_explore_scenario gw_scenario_too_many_isolated;
 extern const struct gw_explore_scenario gw_scenario_unmapped_swapcache;
 extern const struct gw_explore_scenario gw_scenario_zap_does_not_restore;
 
