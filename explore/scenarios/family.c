@@ -14,9 +14,10 @@ gw_family_setup(void *state)
 		err = gw_small_space(f->m, "parent", &f->parent);
 	if (!err)
 		err = gw_small_page(f->parent, 42, &f->addr, &f->pfn);
-	if (!err)
-		err = gw_small_isolate(f->m, f->pfn, &f->list);
-	return err;
+	if (err)
+		return err;
+	gw_small_name_vma(f->parent, f->addr, "parent's ");
+	return gw_small_isolate(f->m, f->pfn, &f->list);
 }
 
 void

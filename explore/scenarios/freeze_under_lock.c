@@ -44,6 +44,8 @@ setup(void *arg)
 		err = gw_mapping_read(s->file, 0, &s->value, sizeof(s->value));
 	if (err)
 		return err;
+	gw_explore_name(s->file, sizeof(*s->file), "file");
+	gw_explore_name(&s->file->cache.lock, sizeof(s->file->cache.lock), "cache lock");
 	gw_lru_add_drain_all(s->m);
 	s->pfn = gw_mapping_find(s->file, 0);
 	gw_put_page(s->m, s->pfn);

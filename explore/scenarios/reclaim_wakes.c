@@ -51,6 +51,7 @@ setup(void *arg)
 		err = gw_fault(s->mm, s->addr, GW_ACCESS_READ);
 	if (err)
 		return err;
+	gw_explore_name(s->file, sizeof(*s->file), "file");
 	gw_machine_set_wait_era(s->m, GW_ERA_DROP);
 	gw_lru_add_drain_all(s->m);
 	s->pfn = gw_small_pfn(s->mm, s->addr);

@@ -3,8 +3,6 @@
  * single.c - the state and the tasks of scenarios about one page that one address space maps and
  * one task migrates.
  */
-#include <errno.h>
-
 #include "explore/scenarios/scenarios.h"
 
 int
@@ -39,28 +37,13 @@ gw_single_setup(void *state)
 	return gw_single_isolate(s);
 }
 
-static int
-only_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
-{
-	struct gw_single *s = ctx;
-
-	(void)m;
-	(void)src;
-	(void)order;
-	*dst = s->dst;
-	s->dst = GW_PFN_NONE;
-	return *dst == GW_PFN_NONE ? -ENOMEM : 0;
-}
-
 void
 gw_single_migrate(void *state)
 {
 	struct gw_single *s = state;
-	const struct gw_migrate_target target = {.get_new_page = only_page, .ctx = s};
 
-	s->left = gw_migrate_pages(s->m, &s->list, &target, GW_MIGRATE_SYNC, GW_MR_SYSCALL, NULL) !=
-		  0;
-	gw_putback_movable_pages(s->m, &s->list);
+	s->left = !gw_small_migrate_once(s->m, &s->list, s->dst);
+	s->dst = GW_PFN_NONE;
 }
 
 void
