@@ -15,7 +15,7 @@ struct state {
 	struct gw_machine *m;
 	gw_pfn_t old, given_up;
 	gw_pfn_t now; /* where the page moved to */
-	struct gw_page_list list, seen;
+	struct gw_page_list list;
 	int left;
 };
 
@@ -26,7 +26,6 @@ setup(void *arg)
 	int err = gw_frames_machine(8, 2, 2, &s->m);
 
 	gw_page_list_init(&s->list);
-	gw_page_list_init(&s->seen);
 	s->old = 0;
 	s->given_up = 5;
 	if (!err)
@@ -36,6 +35,7 @@ setup(void *arg)
 	gw_frames_own(s->m, s->old);
 	gw_frames_own(s->m, s->given_up);
 	gw_frames_free(s->m, 7, 1); /* for another try */
+	gw_frames_give_up(s->m, s->given_up);
 	return gw_isolate_page(s->m, s->old, GW_MIGRATE_SYNC, &s->list);
 }
 
@@ -53,26 +53,30 @@ new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t
 	return 0;
 }
 
-/* The owner of another page frees it, and it becomes the new page. */
 static void
 migrate(void *arg)
 {
 	struct state *s = arg;
 	const struct gw_migrate_target target = {.get_new_page = new_page, .ctx = s};
 
-	gw_frames_give_up(s->m, s->given_up);
 	s->left = gw_migrate_pages(s->m, &s->list, &target, GW_MIGRATE_SYNC, GW_MR_SYSCALL, NULL);
 	gw_putback_movable_pages(s->m, &s->list);
 }
 
-/* Another compactor would like to move that page. */
+/*
+ * The rest of gw_isolate_page() by another compactor, which saw the page when it had an owner: it
+ * finds under the lock that it has none.
+ */
 static void
 isolate(void *arg)
 {
 	struct state *s = arg;
 
-	if (!gw_isolate_page(s->m, s->given_up, GW_MIGRATE_SYNC, &s->seen))
-		gw_putback_movable_pages(s->m, &s->seen);
+	if (!gw_get_page_unless_zero(s->m, s->given_up))
+		return;
+	if (gw_page_trylock(s->m, s->given_up))
+		gw_page_unlock(s->m, s->given_up);
+	gw_put_page(s->m, s->given_up);
 }
 
 static void
