@@ -23,6 +23,18 @@ check_write(const char *path, int (*put)(FILE *out, const void *what), const voi
 	return cli_file_commit(&file);
 }
 
+/* A file that cannot be written is told before the search, not after it. */
+static int
+probe(const char *path)
+{
+	struct cli_file file;
+	int status = path ? cli_file_open(&file, path) : 0;
+
+	if (path && !status)
+		cli_file_abandon(&file);
+	return status;
+}
+
 /* ---- searching ---- */
 
 /* What was found, as it is found. */
@@ -117,7 +129,11 @@ run(int argc, char **argv)
 	struct check_request request;
 	int status = CLI_DONE;
 
-	if (check_parse(argc, argv, &request, &status)) {
+	bool parsed = check_parse(argc, argv, &request, &status);
+
+	if (parsed)
+		status = probe(request.html ? request.html : request.svg);
+	if (parsed && !status) {
 		switch (request.mode) {
 		case CHECK_LIST:
 			status = check_list(&request);
