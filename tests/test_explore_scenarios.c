@@ -39,11 +39,15 @@ found_without(const struct gw_explore_scenario *scenario, enum gw_fix fix)
 	gw_explore_result_free(&result);
 }
 
-/* Without a fix its race is found within ten seconds, in a build without sanitizers. */
+/* Without a fix its race is found within ten seconds, in a build without sanitizers: these end the
+ * program where the engine computes with freed memory. */
 static void
 test_fixes_are_missed(void **state)
 {
 	(void)state;
+#ifdef GW_SANITIZED
+	skip();
+#endif
 	for (size_t i = 0; gw_explore_scenarios[i]; i++)
 		for (unsigned fix = 0; fix < GW_FIX_NR; fix++)
 			if (gw_explore_scenarios[i]->without & GW_WITHOUT(fix))
