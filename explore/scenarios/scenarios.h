@@ -71,6 +71,8 @@ void gw_small_describe(
 /* Another entry's part of that line: "; child's: migration, read, frame 5" */
 void gw_small_add_entry(
 	const char *whose, const struct gw_mm *mm, gw_vaddr_t addr, char *line, size_t size);
+/* "; rmap looks at 0x10000": where a walk would look for the page in the VMA. */
+void gw_small_add_place(const struct gw_vma *vma, gw_pfn_t pfn, char *line, size_t size);
 
 /* ---- frames.c: a zone of a few frames, and pages that only their owner knows ---- */
 
@@ -91,9 +93,6 @@ void gw_frames_describe(const struct gw_machine *m, char *line, size_t size);
 /* "frame 0: refs 2, owned, isolated, locked; frame 5: refs 0, free" */
 void gw_frames_describe_two(
 	const struct gw_machine *m, gw_pfn_t one, gw_pfn_t other, char *line, size_t size);
-
-/* "; rmap looks at 0x10000": where a walk would look for the page in the VMA. */
-void gw_small_add_place(const struct gw_vma *vma, gw_pfn_t pfn, char *line, size_t size);
 
 /* ---- single.c: the state and the tasks of scenarios about one page, mapped once ---- */
 
