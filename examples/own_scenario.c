@@ -40,6 +40,15 @@ setup(void *arg)
 }
 
 static void
+teardown(void *arg)
+{
+	struct state *s = arg;
+
+	gw_mm_put(s->mm);
+	gw_machine_destroy(s->m);
+}
+
+static void
 move(void *arg)
 {
 	struct state *s = arg;
@@ -65,15 +74,6 @@ check(void *arg)
 	gw_explore_check(gw_cpu_load(s->mm, s->at, &sum) == 0);
 	gw_explore_check(sum == 42);
 	gw_explore_check(s->status == 1 || s->status == -EAGAIN);
-}
-
-static void
-teardown(void *arg)
-{
-	struct state *s = arg;
-
-	gw_mm_put(s->mm);
-	gw_machine_destroy(s->m);
 }
 
 static const struct gw_explore_scenario scenario = {

@@ -127,7 +127,8 @@ print_end(const struct report *r)
 	if (res->kind && r->scenario->story)
 		say(r, 0, "The story: %s.", r->scenario->story);
 	say(r, 0, "%u preemption%s, %zu steps; --schedule %s", res->preemptions,
-		res->preemptions == 1 ? "" : "s", res->n_trace, res->schedule);
+		res->preemptions == 1 ? "" : "s", res->n_trace,
+		*res->schedule ? res->schedule : "''");
 }
 
 /* Text in the column of a task, wrapped. `number` stands before its first line; 0: none. */

@@ -41,7 +41,7 @@ static const char help[] =
 	"  --color WHEN           auto, always or never\n"
 	"  --help                 this text\n"
 	"\n"
-	"Exit status: 0 nothing was found, and how far it looked is said; 1 something was.\n"
+	"Exit status: 0 nothing was found, and how far it looked; 1 something was.\n"
 	"\n"
 	"Examples:\n"
 	"  godwit check\n"
