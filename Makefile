@@ -6,12 +6,13 @@ PREFIX       ?= /usr/local
 LIBDIR       ?= lib
 DESTDIR      ?=
 FUZZ_SECONDS ?= 600
+EXPLORE_SECONDS ?= 60
 BENCH_ARGS   ?=
 PLAN_ARGS    ?=
 
 export DESTDIR FUZZ_SECONDS
 
-.PHONY: help demo build check bench install fuzz format clean
+.PHONY: help demo build check bench explore install fuzz format clean
 
 help:
 	@echo 'godwit: page migration as a library, and what it says about this host'
@@ -20,6 +21,7 @@ help:
 	@echo '  make build     build build/godwit and the library'
 	@echo '  make check     everything a change must pass: builds, tests, sanitizers, lint, fuzz smoke'
 	@echo '  make bench     build, then measure the engine on this machine  (BENCH_ARGS=--json)'
+	@echo '  make explore   search every scenario for EXPLORE_SECONDS ($(EXPLORE_SECONDS)), then without each fix'
 	@echo '  make install   install under PREFIX ($(PREFIX)), into DESTDIR if given'
 	@echo '  make fuzz      run the fuzzers for FUZZ_SECONDS ($(FUZZ_SECONDS)) in all'
 	@echo '  make format    clang-format the sources in place'
@@ -36,6 +38,11 @@ demo: build
 
 bench: build
 	@build/godwit bench $(BENCH_ARGS)
+
+# With all fixes nothing may be found; without each one its race must be.
+explore: build
+	@build/godwit check --budget '$(EXPLORE_SECONDS)s'
+	@build/godwit check --table --budget '$(EXPLORE_SECONDS)s'
 
 install: build
 	@meson configure build -Dprefix='$(PREFIX)' -Dlibdir='$(LIBDIR)'

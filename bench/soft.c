@@ -161,18 +161,26 @@ bench_soft_access(struct bench *b)
 	return mm ? 0 : fail("not enough memory");
 }
 
-/* Touch fresh memory. Nanoseconds per page, negative: it could not be. */
+/* Touch fresh memory, or a fresh private mapping of a file that is cached. Nanoseconds per page,
+ * negative: it could not be. */
 static double
-fault_rate(struct soft_bench *s, bool write)
+fault_rate(struct soft_bench *s, struct gw_mapping *file, bool write)
 {
+	const uint64_t bytes = (uint64_t)PAGES * GW_PAGE_SIZE;
+	const unsigned prot = GW_PROT_READ | GW_PROT_WRITE;
+	uint64_t start, value;
+	struct gw_mm *mm;
 	gw_vaddr_t addr;
-	struct gw_mm *mm = bench_soft_program(s, PAGES, false, &addr);
-	uint64_t start = cli_now_ns(), value;
 	double ns;
-	int err = 0;
+	int err;
 
-	if (!mm)
+	if (gw_mm_create(s->m, &mm))
 		return -1;
+	if (file)
+		err = gw_mmap_file(mm, 0, bytes, prot, 0, file, 0, &addr);
+	else
+		err = gw_mmap(mm, 0, bytes, prot, 0, &addr);
+	start = cli_now_ns();
 	for (unsigned i = 0; i < PAGES && !err; i++)
 		err = write ? gw_cpu_store(mm, addr + i * GW_PAGE_SIZE, 1)
 			    : gw_cpu_load(mm, addr + i * GW_PAGE_SIZE, &value);
@@ -181,23 +189,48 @@ fault_rate(struct soft_bench *s, bool write)
 	return err ? -1 : ns;
 }
 
+static void
+measure_faults(
+	struct bench *b, struct soft_bench *s, struct gw_mapping *file, const char *const *about)
+{
+	struct bench_samples read = {.n = 0}, write = read;
+
+	if (file) /* into the cache */
+		(void)fault_rate(s, file, false);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		(void)sample(&read, fault_rate(s, file, false));
+		(void)sample(&write, fault_rate(s, file, true));
+	}
+	bench_row(b, about[0], "ns", &read, about[1]);
+	bench_row(b, about[2], "ns", &write, about[3]);
+}
+
 int
 bench_soft_fault(struct bench *b)
 {
-	struct bench_samples read = {.n = 0}, write = read;
+	static const char *const of_memory[] = {"soft-fault-read", "a first read: the zero page",
+		"soft-fault-write", "a first write: a page is allocated and cleared"};
+	static const char *const of_a_file[] = {"soft-fault-file-read",
+		"a first read of a cached page of a file", "soft-fault-file-write",
+		"a first write to a private mapping: the page is copied"};
+	struct gw_mapping *file;
 	struct soft_bench s;
+	unsigned before = b->n_rows;
+	void *ctx;
 
 	if (bench_soft_open(CPUS, FRAMES, &s))
 		return -1;
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		(void)sample(&read, fault_rate(&s, false));
-		(void)sample(&write, fault_rate(&s, true));
+	measure_faults(b, &s, NULL, of_memory);
+	if (gw_soft_ram_backing(PAGES, &ctx) == 0) {
+		if (gw_mapping_create(s.m, &gw_soft_ram_ops, ctx, PAGES, 0, &file) == 0) {
+			measure_faults(b, &s, file, of_a_file);
+			gw_mapping_put(file);
+		} else {
+			gw_soft_ram_ops.release(ctx);
+		}
 	}
 	bench_soft_close(&s);
-	bench_row(b, "soft-fault-read", "ns", &read, "a first read: the zero page");
-	bench_row(b, "soft-fault-write", "ns", &write,
-		"a first write: a page is allocated and cleared");
-	return read.n && write.n ? 0 : fail("not enough memory");
+	return b->n_rows == before + 4 ? 0 : fail("not enough memory");
 }
 
 /* ---- fork, exec, exit ---- */
@@ -336,29 +369,41 @@ move_rate(struct soft_bench *s, const struct shared *p, unsigned batch)
 	return stats.succeeded ? (double)ns / (double)stats.succeeded : -1;
 }
 
-/* Copy the bytes of all pages to new ones, which are then given back. */
+/* Copy the bytes of n pages to new ones, which are then given back. Nanoseconds; negative: no
+ * memory for them. */
+static double
+copy_pages(struct soft_bench *s, const gw_pfn_t *from, unsigned n)
+{
+	gw_pfn_t to[BATCH];
+	unsigned got = 0;
+	uint64_t start;
+	double ns;
+
+	while (got < n && gw_alloc_pages(s->m, GW_GFP_USER_MOVABLE, 0, 0, &to[got]) == 0)
+		got++;
+	start = cli_now_ns();
+	for (unsigned k = 0; k < got; k++)
+		gw_migrate_copy(s->m, to[k], from[k], 0);
+	ns = (double)(cli_now_ns() - start);
+	for (unsigned k = 0; k < got; k++)
+		gw_put_page(s->m, to[k]);
+	return got == n ? ns : -1;
+}
+
+/* Nanoseconds per page, of all pages in turn. */
 static double
 copy_rate(struct soft_bench *s, const struct shared *p, unsigned batch)
 {
-	gw_pfn_t from[BATCH], to[BATCH];
-	uint64_t ns = 0;
+	gw_pfn_t from[BATCH];
+	double ns = 0, one = 0;
 
-	for (unsigned i = 0; i < PAGES; i += batch) {
-		uint64_t start;
-
-		for (unsigned k = 0; k < batch; k++) {
+	for (unsigned i = 0; i < PAGES && one >= 0; i += batch) {
+		for (unsigned k = 0; k < batch; k++)
 			from[k] = frame_of(p, i + k);
-			if (gw_alloc_pages(s->m, GW_GFP_USER_MOVABLE, 0, 0, &to[k]))
-				return -1;
-		}
-		start = cli_now_ns();
-		for (unsigned k = 0; k < batch; k++)
-			gw_migrate_copy(s->m, to[k], from[k], 0);
-		ns += cli_now_ns() - start;
-		for (unsigned k = 0; k < batch; k++)
-			gw_put_page(s->m, to[k]);
+		one = copy_pages(s, from, batch);
+		ns += one;
 	}
-	return (double)ns / PAGES;
+	return one < 0 ? -1 : ns / PAGES;
 }
 
 /* Another CPU, which uses what is being moved. */
@@ -489,28 +534,20 @@ static double
 scattered_copy(struct soft_bench *s, const struct shared *p, unsigned pages, uint64_t *random)
 {
 	const unsigned batches = 16;
-	gw_pfn_t from[BATCH], to[BATCH];
-	uint64_t ns = 0;
+	gw_pfn_t from[BATCH];
+	double ns = 0, one = 0;
 
-	for (unsigned i = 0; i < batches; i++) {
-		uint64_t start;
-
+	for (unsigned i = 0; i < batches && one >= 0; i++) {
 		for (unsigned k = 0; k < BATCH; k++) {
 			do {
 				from[k] = frame_of(p, (unsigned)(bench_random(random) % pages));
 			} while (from[k] == GW_PFN_NONE);
-			if (gw_alloc_pages(s->m, GW_GFP_USER_MOVABLE, 0, 0, &to[k]))
-				return -1;
 		}
-		start = cli_now_ns();
-		for (unsigned k = 0; k < BATCH; k++)
-			gw_migrate_copy(s->m, to[k], from[k], 0);
-		ns += cli_now_ns() - start;
-		for (unsigned k = 0; k < BATCH; k++)
-			gw_put_page(s->m, to[k]);
+		one = copy_pages(s, from, BATCH);
+		ns += one;
 	}
 	gw_drain_all_pages(s->m);
-	return (double)ns / batches / BATCH;
+	return one < 0 ? -1 : ns / batches / BATCH;
 }
 
 static int

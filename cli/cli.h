@@ -33,10 +33,16 @@ struct cli_verb {
 
 int cli_apply(int argc, char **argv);
 int cli_bench(int argc, char **argv);
+int cli_check(int argc, char **argv);
 int cli_frag(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_snapshot(int argc, char **argv);
 int cli_stress(int argc, char **argv);
+
+/* What main() begins and ends with: streams that are open, a report that arrived. cli_end() returns
+ * the exit status. */
+void cli_begin(void);
+int cli_end(int status);
 
 /* Say what is wrong (V2), its control bytes replaced. Returns CLI_BAD. */
 int cli_fail(const char *fmt, ...) GW_PRINTF(1, 2);

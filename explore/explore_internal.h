@@ -159,6 +159,18 @@ enum gw_x_mode {
 
 struct gw_x_machine;
 
+/* Addresses of the words of page tables that have become migration entries in this run. */
+struct gw_x_entries {
+	uintptr_t *words;
+	uint32_t n, room;
+};
+
+/* Hashes of states, in open addressing; 0 is none. */
+struct gw_x_states {
+	uint64_t *seen;
+	uint32_t n, room; /* a power of two */
+};
+
 struct gw_explorer {
 	const struct gw_explore_scenario *scenario;
 	const struct gw_explore_options *options;
@@ -191,6 +203,7 @@ struct gw_explorer {
 
 	struct gw_x_object *objects; /* open addressing; room is a power of two */
 	uint32_t room_objects, n_objects;
+	struct gw_x_entries entries;
 
 	/* The search. */
 	struct gw_x_node *nodes;
@@ -209,6 +222,7 @@ struct gw_explorer {
 	uint32_t priorities[GW_X_TASKS], changes[64];
 	uint32_t n_changes, longest;
 	double begun, next_progress;
+	struct gw_x_states states;
 
 	/* A run that is told. */
 	bool tracing;
@@ -270,7 +284,20 @@ GW_MUST_CHECK int gw_x_minimise(struct gw_explorer *x, struct gw_x_schedule *sch
 
 void gw_x_object_name(const struct gw_explorer *x, uintptr_t address, char *out, size_t size);
 
-/* ---- machine.c, cpu.c ---- */
+/* ---- invariants.c ---- */
+
+/* The last event is over: what it changed must be right. Ends in gw_x_found() if it is not. */
+void gw_x_invariants_check(struct gw_explorer *x);
+
+/* ---- states.c ---- */
+
+/* The run is over: has another one ended in this state? Counts in the result. */
+void gw_x_states_note(struct gw_explorer *x);
+
+/* ---- machine.c ---- */
+
+/* Is it an address of the frames' bytes? */
+bool gw_x_machine_bytes(const struct gw_explorer *x, uintptr_t address);
 
 /* An access to an address, which may be a byte of the machine's frames. False: of *frame, which is
  * free. */

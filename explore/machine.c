@@ -313,6 +313,14 @@ gw_x_machine_access(struct gw_explorer *x, uintptr_t address, bool changes, gw_p
 	return type != GW_PAGE_BUDDY && type != GW_PAGE_FREE && type != GW_PAGE_PCP;
 }
 
+bool
+gw_x_machine_bytes(const struct gw_explorer *x, uintptr_t address)
+{
+	const struct gw_x_machine *xm = x->machine;
+
+	return xm && address - (uintptr_t)xm->bytes < (size_t)xm->n_frames << GW_PAGE_SHIFT;
+}
+
 struct findings {
 	unsigned n;
 	char first[GW_MESSAGE_MAX];

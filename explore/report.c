@@ -12,13 +12,16 @@
 
 #include "explore/explore_internal.h"
 
-#define MOST_WIDTH 400
-#define NUMBER	   6 /* characters of a step's number, with what is behind it */
+#define MOST_WIDTH   400
+#define LEAST_WIDTH  40
+#define LEAST_COLUMN 16 /* where there is less for each task, they share one column */
+#define NUMBER	     6	/* characters of a step's number, with what is behind it */
 
 struct report {
 	const struct gw_explore_scenario *scenario;
 	const struct gw_explore_result *result;
 	unsigned n_tasks, column, width;
+	bool stacked; /* one column, and each line says whose it is */
 	void (*line)(void *ctx, const char *line);
 	void *ctx;
 };
@@ -38,26 +41,62 @@ static void GW_PRINTF(2, 3) print(const struct report *r, const char *format, ..
 	r->line(r->ctx, line);
 }
 
+/* Words, broken into lines of the report's width, each after `indent` blanks. */
+static void
+print_words(const struct report *r, int indent, const char *text)
+{
+	size_t most = r->width - (size_t)indent, left = strlen(text);
+
+	while (left) {
+		size_t n = left < most ? left : most;
+
+		if (n < left)
+			for (size_t i = n; i > n / 2; i--)
+				if (text[i] == ' ') {
+					n = i;
+					break;
+				}
+		print(r, "%*s%.*s", indent, "", (int)n, text);
+		text += n;
+		left -= n;
+		for (; *text == ' '; text++)
+			left--;
+	}
+}
+
+static void GW_PRINTF(3, 4) say(const struct report *r, int indent, const char *format, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	print_words(r, indent, text);
+}
+
 static void
 print_extent(const struct report *r)
 {
 	const struct gw_explore_result *res = r->result;
+	const char *name = r->scenario->name;
+	unsigned long long runs = res->runs;
 
 	switch (res->extent) {
 	case GW_EXPLORE_EXHAUSTED:
-		print(r, "%s: nothing found; exhausted: every interleaving, %llu runs in %.2f s",
-			r->scenario->name, (unsigned long long)res->runs, res->seconds);
+		say(r, 0, "%s: nothing found; exhausted: every interleaving, %llu runs in %.2f s",
+			name, runs, res->seconds);
 		break;
 	case GW_EXPLORE_BOUNDED:
-		print(r, "%s: nothing found; bounded: at most %u preemptions, %llu runs in %.2f s",
-			r->scenario->name, res->bound, (unsigned long long)res->runs, res->seconds);
+		say(r, 0, "%s: nothing found; bounded: at most %u preemptions, %llu runs in %.2f s",
+			name, res->bound, runs, res->seconds);
 		break;
 	case GW_EXPLORE_SAMPLED:
-		print(r, "%s: nothing found; sampled: %llu runs in %.2f s, then stopped",
-			r->scenario->name, (unsigned long long)res->runs, res->seconds);
+		say(r, 0, "%s: nothing found; sampled: %llu runs in %.2f s, then stopped", name,
+			runs, res->seconds);
 		break;
 	default:
-		print(r, "%s: nothing found; replayed one schedule", r->scenario->name);
+		say(r, 0, "%s: nothing found; replayed one schedule", name);
 		break;
 	}
 }
@@ -67,15 +106,29 @@ print_finding(const struct report *r)
 {
 	const struct gw_explore_result *res = r->result;
 
-	print(r, "%s: %s", r->scenario->name, gw_explore_kind_name(res->kind));
-	print(r, "  %s", res->message);
+	say(r, 0, "%s: %s", r->scenario->name, gw_explore_kind_name(res->kind));
+	say(r, 2, "%s", res->message);
 	if (r->scenario->row)
-		print(r, "  row %s: %s", r->scenario->row, r->scenario->story);
-	else if (r->scenario->story)
-		print(r, "  %s", r->scenario->story);
+		say(r, 2, "row %s", r->scenario->row);
 	if (res->extent != GW_EXPLORE_REPLAYED)
-		print(r, "  found in run %llu, after %.2f s", (unsigned long long)res->runs_to_find,
+		say(r, 2, "found in run %llu, after %.2f s", (unsigned long long)res->runs_to_find,
 			res->seconds_to_find);
+}
+
+/* One sentence on what broke, and the schedule that breaks it. */
+static void
+print_end(const struct report *r)
+{
+	const struct gw_explore_result *res = r->result;
+
+	print(r, "%s", "");
+	if (res->kind)
+		say(r, 0, "What broke, after step %zu: %s.", res->n_trace, res->message);
+	if (res->kind && r->scenario->story)
+		say(r, 0, "The story: %s.", r->scenario->story);
+	say(r, 0, "%u preemption%s, %zu steps; --schedule %s", res->preemptions,
+		res->preemptions == 1 ? "" : "s", res->n_trace,
+		*res->schedule ? res->schedule : "''");
 }
 
 /* Text in the column of a task, wrapped. `number` stands before its first line; 0: none. */
@@ -96,7 +149,8 @@ print_cell(const struct report *r, unsigned task, size_t number, const char *tex
 					n = i;
 					break;
 				}
-		print(r, "%-*s%*s%.*s", NUMBER, front, (int)(task * r->column), "", (int)n, text);
+		print(r, "%-*s%*s%.*s", NUMBER, front, r->stacked ? 0 : (int)(task * r->column), "",
+			(int)n, text);
 		text += n;
 		left -= n;
 		while (*text == ' ') {
@@ -113,6 +167,8 @@ print_heads(const struct report *r)
 	char line[MOST_WIDTH + 1];
 	int at = snprintf(line, sizeof(line), "%*s", NUMBER, "");
 
+	if (r->stacked)
+		return;
 	for (unsigned t = 0; t < r->n_tasks && at < MOST_WIDTH; t++)
 		at += snprintf(line + at, sizeof(line) - (size_t)at, "%-*s", (int)r->column,
 			r->scenario->tasks[t].name);
@@ -127,15 +183,16 @@ print_step(const struct report *r, size_t i)
 
 	if (!*s->func)
 		return; /* a task's way to its first operation */
-	snprintf(text, sizeof(text), "%s: %s%s%s%s%s", s->func, s->op, *s->object ? " " : "",
-		s->object, *s->detail ? ", " : "", s->detail);
+	snprintf(text, sizeof(text), "%s%s%s: %s%s%s%s%s",
+		r->stacked ? r->scenario->tasks[s->task].name : "", r->stacked ? " " : "", s->func,
+		s->op, *s->object ? " " : "", s->object, *s->detail ? ", " : "", s->detail);
 	print_cell(r, s->task, i + 1, text);
 	if (*s->note) {
 		snprintf(text, sizeof(text), "* %s", s->note);
 		print_cell(r, s->task, 0, text);
 	}
 	if (s->described)
-		print(r, "%*s[%s]", NUMBER, "", s->described);
+		say(r, NUMBER, "[%s]", s->described);
 }
 
 /* In the midst of many steps of one task, where nothing else happens. */
@@ -186,8 +243,12 @@ gw_explore_report(const struct gw_explore_scenario *scenario,
 
 	while (r.n_tasks < GW_EXPLORE_TASKS && scenario->tasks[r.n_tasks].run)
 		r.n_tasks++;
-	r.width = width < 80 ? 80 : width > MOST_WIDTH ? MOST_WIDTH : width;
+	r.width = width < LEAST_WIDTH ? LEAST_WIDTH : width > MOST_WIDTH ? MOST_WIDTH : width;
 	r.column = (r.width - NUMBER) / r.n_tasks;
+	if (r.column < LEAST_COLUMN) {
+		r.column = r.width - NUMBER;
+		r.stacked = true;
+	}
 	if (result->kind == GW_EXPLORE_NOTHING)
 		print_extent(&r);
 	else
@@ -196,7 +257,5 @@ gw_explore_report(const struct gw_explore_scenario *scenario,
 		return;
 	print(&r, "%s", "");
 	print_timeline(&r);
-	print(&r, "%s", "");
-	print(&r, "%u preemptions, %zu steps; --schedule %s", result->preemptions, result->n_trace,
-		result->schedule);
+	print_end(&r);
 }

@@ -234,6 +234,8 @@ hook_choose(void *ctx)
 		gw_x_order_end(x);
 		if (x->scenario->invariant || x->tracing)
 			look(x);
+		if (x->machine)
+			gw_x_invariants_check(x);
 	}
 	for (unsigned t = 0; t < x->n_tasks; t++) {
 		waiting |= x->sched.fibers[t].done ? 0 : 1u << t;
@@ -421,6 +423,8 @@ end_main(void *arg)
 {
 	struct gw_explorer *x = arg;
 
+	if (!x->tracing)
+		gw_x_states_note(x);
 	if (x->scenario->check)
 		x->scenario->check(x->state);
 	if (x->machine && !x->scenario->no_machine_check)
@@ -437,6 +441,7 @@ reset(struct gw_explorer *x)
 {
 	x->run++;
 	x->n_events = x->n_accesses = x->n_objects = x->n_preds = 0;
+	x->entries.n = 0;
 	x->open = x->cut = false;
 	x->preemptions = 0;
 	x->kind = GW_EXPLORE_NOTHING;

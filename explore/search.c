@@ -386,7 +386,7 @@ out_of_budget(struct gw_explorer *x)
 	now = gw_x_seconds() - x->begun;
 	if (o->progress && now >= x->next_progress) {
 		x->next_progress = now + 0.5;
-		o->progress(o->ctx, x->result->runs, now);
+		o->progress(o->ctx, x->result, now);
 	}
 	return o->max_seconds > 0 && now >= o->max_seconds;
 }
@@ -576,6 +576,8 @@ destroy(struct gw_explorer *x)
 	free(x->nodes);
 	free(x->slept);
 	free(x->names);
+	free(x->entries.words);
+	free(x->states.seen);
 	free(x->trace);
 	free(x);
 }

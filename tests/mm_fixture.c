@@ -8,7 +8,8 @@
 #include "godwit/zone.h"
 #include "mm_fixture.h"
 
-#define FRAMES 4096
+#define FRAMES	  4096
+#define NODES_MAX 4
 
 uint64_t
 free_frames(struct spaces *s)
@@ -17,35 +18,33 @@ free_frames(struct spaces *s)
 	uint64_t n = 0;
 
 	gw_lru_add_drain_all(s->m);
-	for (unsigned z = 0; z < gw_machine_zones(s->m); z++) {
-		assert_int_equal(gw_zone_info(s->m, z, &info), 0);
+	for (unsigned z = 0; gw_zone_info(s->m, z, &info) == 0; z++)
 		n += info.free + info.pcp;
-	}
 	return n;
 }
 
-struct spaces *
-spaces_create(gw_pfn_t n_frames)
+static struct spaces *
+create(unsigned n_cpus, unsigned n_nodes, gw_pfn_t node_frames, unsigned pageblock_order)
 {
-	return spaces_create_orders(n_frames, 4);
-}
-
-struct spaces *
-spaces_create_orders(gw_pfn_t n_frames, unsigned pageblock_order)
-{
-	struct gw_zone_config zone = {.name = "Normal", .end = n_frames};
+	struct gw_zone_config zones[NODES_MAX];
 	struct gw_machine_config config;
 	struct gw_error err = {""};
 	struct spaces *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
+	assert_true(n_nodes <= NODES_MAX);
+	for (unsigned i = 0; i < n_nodes; i++)
+		zones[i] = (struct gw_zone_config){.name = "Normal",
+			.node = i,
+			.start = i * node_frames,
+			.end = (i + 1) * node_frames};
 	gw_machine_config_init(&config);
-	config.n_cpus = 2;
+	config.n_cpus = n_cpus;
 	config.max_order = pageblock_order + 1;
 	config.pageblock_order = pageblock_order;
-	config.n_frames = n_frames;
-	config.zones = &zone;
-	config.n_zones = 1;
+	config.n_frames = n_nodes * node_frames;
+	config.zones = zones;
+	config.n_zones = n_nodes;
 	if (gw_soft_create(&config, &s->soft, &err))
 		fail_msg("%s", err.text);
 	s->m = gw_soft_machine(s->soft);
@@ -53,6 +52,24 @@ spaces_create_orders(gw_pfn_t n_frames, unsigned pageblock_order)
 	gw_mm_put(new_space(s)); /* makes the zero page, which stays */
 	s->free = free_frames(s);
 	return s;
+}
+
+struct spaces *
+spaces_of(unsigned n_cpus, unsigned n_nodes, gw_pfn_t node_frames)
+{
+	return create(n_cpus, n_nodes, node_frames, 4);
+}
+
+struct spaces *
+spaces_create(gw_pfn_t n_frames)
+{
+	return create(2, 1, n_frames, 4);
+}
+
+struct spaces *
+spaces_create_orders(gw_pfn_t n_frames, unsigned pageblock_order)
+{
+	return create(2, 1, n_frames, pageblock_order);
 }
 
 static void

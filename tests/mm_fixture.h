@@ -26,6 +26,8 @@ struct spaces {
 struct spaces *spaces_create(gw_pfn_t n_frames);
 /* max_order is one more than pageblock_order. */
 struct spaces *spaces_create_orders(gw_pfn_t n_frames, unsigned pageblock_order);
+/* With more CPUs, or up to 4 nodes of one zone each. */
+struct spaces *spaces_of(unsigned n_cpus, unsigned n_nodes, gw_pfn_t node_frames);
 void spaces_destroy(struct spaces *s);
 /* cmocka's: *state is a struct spaces, with frames enough. */
 int spaces_setup(void **state);

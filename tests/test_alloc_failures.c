@@ -9,8 +9,8 @@
 
 #include <errno.h>
 
-#include "mm_fixture.h"
 #include "godwit/compact.h"
+#include "refusal_fixture.h"
 
 #define N_FRAMES 512
 #define WORDS	 16
@@ -209,9 +209,6 @@ write_words(struct script *t)
 	return 0;
 }
 
-#define OWN    1u
-#define FRAMES 2u
-
 /* And what each needs: it must have been refused for want of that. */
 static const struct {
 	int (*run)(struct script *t);
@@ -234,49 +231,6 @@ static const struct {
 	{compact, 0},
 };
 #define N_STEPS (sizeof(steps) / sizeof(steps[0]))
-
-/* ---- the engine's own memory, counted ---- */
-
-static const struct gw_machine_ops *real_ops;
-static struct gw_machine_ops counting_ops;
-static gw_atomic_u64 live; /* bytes */
-
-static void *
-counting_alloc(void *ctx, size_t bytes)
-{
-	void *p = real_ops->alloc(ctx, bytes);
-
-	gw_u64_add_relaxed(&live, p ? bytes : 0);
-	return p;
-}
-
-static void
-counting_release(void *ctx, void *p, size_t bytes)
-{
-	gw_u64_sub_relaxed(&live, bytes);
-	real_ops->release(ctx, p, bytes);
-}
-
-static void
-count_memory(struct spaces *s)
-{
-	real_ops = s->m->ops;
-	counting_ops = *real_ops;
-	counting_ops.alloc = counting_alloc;
-	counting_ops.release = counting_release;
-	gw_rcu_barrier(); /* what is on its way was not counted */
-	gw_u64_store_relaxed(&live, 0);
-	s->m->ops = &counting_ops;
-}
-
-/* Everything that was allocated since has been given back. */
-static void
-end_counting(struct spaces *s)
-{
-	gw_rcu_barrier();
-	s->m->ops = real_ops;
-	assert_int_equal(gw_u64_load_relaxed(&live), 0);
-}
 
 /* ---- the runs ---- */
 

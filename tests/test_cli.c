@@ -17,86 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli_fixture.h"
 #include "godwit/zone.h"
-#include "small_host.h"
 
 /* A recorded host, and one made here of few frames, which is read in no time; $T is `directory`. */
 #define REAL  "data/thp.before.tar.zst"
 #define SMALL "$T/small.tar"
-
-static char directory[] = "/tmp/godwit-cli-XXXXXX";
-
-struct outcome {
-	int status; /* 128 + signal if it was killed */
-	char *out, *err;
-};
-
-static char *
-read_all(const char *path)
-{
-	FILE *f = fopen(path, "r");
-	char *text = NULL;
-	size_t len = 0;
-	FILE *copy = open_memstream(&text, &len);
-	int c;
-
-	assert_non_null(f);
-	assert_non_null(copy);
-	while ((c = fgetc(f)) != EOF)
-		fputc(c, copy);
-	fclose(f);
-	fclose(copy);
-	return text;
-}
-
-/* Run a shell command in which "godwit" is the command. outcome_free() afterwards. */
-static struct outcome
-run(const char *command)
-{
-	struct outcome o;
-	char *line, out[64], err[64];
-	int status;
-
-	snprintf(out, sizeof out, "%s/out", directory);
-	snprintf(err, sizeof err, "%s/err", directory);
-	assert_true(asprintf(&line, "T=%s; godwit() { '%s' \"$@\"; }; { %s ; } >%s 2>%s </dev/null",
-			    directory, getenv("GODWIT"), command, out, err) > 0);
-	status = system(line);
-	free(line);
-	o.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	o.out = read_all(out);
-	o.err = read_all(err);
-	return o;
-}
-
-static void
-outcome_free(struct outcome *o)
-{
-	free(o->out);
-	free(o->err);
-}
-
-/* Run, and expect this status and a silent stderr. What it printed is the caller's to free. */
-static char *
-run_well(const char *command, int status)
-{
-	struct outcome o = run(command);
-
-	if (o.status != status || o.err[0])
-		fail_msg("%s: status %d, stderr: %s", command, o.status, o.err);
-	free(o.err);
-	return o.out;
-}
-
-static size_t
-lines_of(const char *text)
-{
-	size_t n = 0;
-
-	for (; *text; text++)
-		n += *text == '\n';
-	return n;
-}
 
 /* Whatever is wrong: status 2, one line on stderr that begins with "godwit: ", nothing on stdout.
  */
@@ -186,25 +112,6 @@ range_is_named(void **state)
 	outcome_free(&o);
 }
 
-/* Printable ASCII in lines of at most 80. */
-static void
-assert_plain(const char *what, const char *text)
-{
-	size_t column = 0;
-
-	assert_true(text[0]);
-	for (const char *p = text; *p; p++) {
-		if (*p == '\n') {
-			column = 0;
-			continue;
-		}
-		if (*p < ' ' || *p > '~')
-			fail_msg("%s: byte 0x%02x", what, (unsigned char)*p);
-		if (++column > 80)
-			fail_msg("%s: a line of more than 80 columns: %.81s", what, p - 80);
-	}
-}
-
 /* Every help fits 80 columns and has examples. */
 static void
 helps(void **state)
@@ -281,20 +188,6 @@ colour_is_chosen(void **state)
 			fail_msg("%s: colour is not as it should be", rows[i].command);
 		free(text);
 	}
-}
-
-static json_t *
-run_json(const char *command, int status)
-{
-	char *text = run_well(command, status);
-	json_error_t error;
-	json_t *o = json_loads(text, 0, &error);
-
-	if (!o)
-		fail_msg("%s: %s", command, error.text);
-	assert_int_equal(lines_of(text), 1);
-	free(text);
-	return o;
 }
 
 /* "name:type ..." with type i(nteger), s(tring), a(rray of integers), o(bject), l(ist), r(eal),
@@ -718,29 +611,6 @@ storm_json_is_as_documented(void **state)
 	json_decref(all);
 }
 
-static int
-make_directory(void **state)
-{
-	char path[64];
-
-	(void)state;
-	if (!getenv("GODWIT") || !mkdtemp(directory) || chmod(directory, 0755) != 0)
-		return -1;
-	snprintf(path, sizeof path, "%s/small.tar", directory);
-	small_host_write(path);
-	return 0;
-}
-
-static int
-remove_directory(void **state)
-{
-	char command[64];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", directory);
-	return system(command);
-}
-
 int
 main(void)
 {
@@ -763,5 +633,5 @@ main(void)
 		cmocka_unit_test(storm_json_is_as_documented),
 	};
 
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, cli_make_directory, cli_remove_directory);
 }

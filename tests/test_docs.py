@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """test_docs.py - the documentation says what the program does. TAP on stdout.
 
-The command is $GODWIT and the README's C program $EMBED, examples/spaces.c $SPACES; run in the root of the tree.
+The command is $GODWIT and the README's C program $EMBED, examples/spaces.c $SPACES, own_scenario.c $OWN_SCENARIO; run in the
+root of the tree.
 """
 import json
 import os
@@ -10,7 +11,8 @@ import re
 import subprocess
 import sys
 
-GODWIT, EMBED, SPACES = (os.environ[name] for name in ("GODWIT", "EMBED", "SPACES"))
+GODWIT, EMBED, SPACES, OWN_SCENARIO = (
+    os.environ[name] for name in ("GODWIT", "EMBED", "SPACES", "OWN_SCENARIO"))
 SNAPSHOT = "data/anon-settled.before.tar.zst"
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"] + [
     "docs/" + name for name in sorted(os.listdir("docs")) if name.endswith(".md")]
@@ -85,6 +87,14 @@ def example_of_address_spaces_loses_nothing():
     return [] if good and int(moved[1]) > 0 else [printed]
 
 
+def example_of_a_scenario_is_exhausted():
+    """examples/own_scenario.c finds nothing, in every interleaving; docs/explorer.md shows it."""
+    printed = run(OWN_SCENARIO)
+    source = read("examples/own_scenario.c")
+    return [] if "nothing found; exhausted: every interleaving" in printed and \
+        fenced("docs/explorer.md", "c")[0] in source else [printed]
+
+
 def readme_pictures_are_runs():
     """A run shown in the README is what that run prints, in 80 columns, but for lines at [...]."""
     runs = [b.splitlines() for b in fenced("README.md", "text") if b.startswith("$ godwit ")]
@@ -111,7 +121,10 @@ def json_members_are_documented():
     documented = set(re.findall(r"`([a-z_]+)(?:\[\])?`", read("docs/json.md")))
     wrong = []
     for command in (["frag", "--snapshot", SNAPSHOT], ["bench", "--filter", "page-lock"],
-                    ["plan", "--snapshot", SNAPSHOT]):
+                    ["plan", "--snapshot", SNAPSHOT], ["check", "--list"],
+                    ["check", "put-and-wait", "--without", "put-and-wait"],
+                    ["check", "put-and-wait", "--table"],
+                    ["check", "faulters", "--measure", "--budget", "10"]):
         printed = json.loads(run(GODWIT, *command, "--json"))
         wrong += sorted("%s: %s" % (command[0], name) for name in members(printed) - documented)
     return wrong
@@ -136,7 +149,7 @@ def links_lead_somewhere():
 
 def main():
     tests = [readme_shows_the_example, readme_example_prints_what_it_says,
-             example_of_address_spaces_loses_nothing, readme_pictures_are_runs,
+             example_of_address_spaces_loses_nothing, example_of_a_scenario_is_exhausted, readme_pictures_are_runs,
              every_verb_is_described, manual_has_every_option, json_members_are_documented,
              rows_name_tests, links_lead_somewhere]
     failed = 0

@@ -14,7 +14,7 @@ test_all_are_clean(void **state)
 {
 	(void)state;
 	for (size_t i = 0; gw_explore_scenarios[i]; i++) {
-		struct gw_explore_options options = {.max_seconds = 3};
+		struct gw_explore_options options = {.max_seconds = 5};
 		struct gw_explore_result result;
 
 		assert_int_equal(gw_explore_run(gw_explore_scenarios[i], &options, &result), 0);
@@ -39,11 +39,15 @@ found_without(const struct gw_explore_scenario *scenario, enum gw_fix fix)
 	gw_explore_result_free(&result);
 }
 
-/* Without a fix its race is found within ten seconds, in a build without sanitizers. */
+/* Without a fix its race is found within ten seconds, in a build without sanitizers: these end the
+ * program where the engine computes with freed memory. */
 static void
 test_fixes_are_missed(void **state)
 {
 	(void)state;
+#ifdef GW_SANITIZED
+	skip();
+#endif
 	for (size_t i = 0; gw_explore_scenarios[i]; i++)
 		for (unsigned fix = 0; fix < GW_FIX_NR; fix++)
 			if (gw_explore_scenarios[i]->without & GW_WITHOUT(fix))

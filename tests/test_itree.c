@@ -50,6 +50,17 @@ insert(struct model *model, struct gw_inode *node)
 }
 
 static void
+insert_first(struct model *model, struct gw_inode *node)
+{
+	unsigned i = model->n++;
+
+	for (; i > 0 && model->order[i - 1]->start >= node->start; i--)
+		model->order[i] = model->order[i - 1];
+	model->order[i] = node;
+	gw_itree_insert_first(&model->tree, node);
+}
+
+static void
 take_out(struct model *model, struct gw_inode *node)
 {
 	unsigned i = 0;
@@ -137,6 +148,28 @@ equal_starts_keep_their_order(void **state)
 	check_search(model, 13, 20);
 }
 
+/* T1: gw_itree_insert_first() puts a member before those of equal start, behind all that start
+ * earlier. */
+static void
+first_comes_before_its_equals(void **state)
+{
+	struct model *model = *state;
+
+	for (unsigned i = 0; i < NODES; i++) {
+		struct gw_inode *node = &model->nodes[i];
+
+		node->start = i % 4;
+		node->end = node->start + 1;
+		if (i < NODES / 2)
+			insert(model, node);
+		else
+			insert_first(model, node);
+		check_subtree(model->tree.root, NULL);
+	}
+	check_search(model, 0, 4);
+	check_search(model, 2, 3);
+}
+
 /* T1 to T3, and all searches, after each of many random insertions and removals. */
 static void
 random_changes(void **state)
@@ -174,6 +207,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(empty),
 		T(equal_starts_keep_their_order),
+		T(first_comes_before_its_equals),
 		T(random_changes),
 	};
 

@@ -15,67 +15,10 @@
 #define STEPS  40000
 #define PAGES  600 /* more than two batches */
 
-static struct spaces *
-nodes_create(void)
-{
-	struct gw_zone_config zones[NODES];
-	struct gw_machine_config config;
-	struct spaces *s = calloc(1, sizeof(*s));
-
-	assert_non_null(s);
-	for (unsigned i = 0; i < NODES; i++)
-		zones[i] = (struct gw_zone_config){
-			.name = "Normal", .node = i, .start = i * FRAMES, .end = (i + 1) * FRAMES};
-	gw_machine_config_init(&config);
-	config.n_cpus = 3;
-	config.max_order = 5;
-	config.pageblock_order = 4;
-	config.n_frames = NODES * FRAMES;
-	config.zones = zones;
-	config.n_zones = NODES;
-	assert_int_equal(gw_soft_create(&config, &s->soft, NULL), 0);
-	s->m = gw_soft_machine(s->soft);
-	assert_int_equal(gw_task_attach(&s->task, s->m, 0), 0);
-	gw_mm_put(new_space(s));
-	return s;
-}
-
-static uint64_t
-all_free_frames(struct spaces *s)
-{
-	uint64_t n = 0;
-
-	gw_lru_add_drain_all(s->m);
-	for (unsigned z = 0; z < NODES; z++) {
-		struct gw_zone_info info;
-
-		assert_int_equal(gw_zone_info(s->m, z, &info), 0);
-		n += info.free + info.pcp;
-	}
-	return n;
-}
-
 static int
 setup(void **state)
 {
-	struct spaces *s = nodes_create();
-
-	s->free = all_free_frames(s);
-	*state = s;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct spaces *s = *state;
-
-	assert_int_equal(all_free_frames(s), s->free);
-	assert_int_equal(gw_machine_check(s->m, NULL, NULL), 0);
-	gw_task_detach(&s->task);
-	gw_rcu_barrier();
-	gw_soft_destroy(s->soft);
-	free(s);
+	*state = spaces_of(3, NODES, FRAMES);
 	return 0;
 }
 
@@ -486,7 +429,7 @@ program_runs_meanwhile(void **state)
 	gw_mm_put(p.mm);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, spaces_teardown)
 
 int
 main(void)

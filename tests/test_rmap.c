@@ -40,7 +40,7 @@ setup(void **state)
 		w->vmas[i].mm = &w->spaces[i];
 		w->vmas[i].node.start = start_of(i);
 		w->vmas[i].node.end = start_of(i) + 16 * GW_PAGE_SIZE;
-		w->vmas[i].pgoff = 100;
+		gw_u64_store_relaxed(&w->vmas[i].pgoff, 100);
 	}
 	*state = w;
 	return 0;
@@ -198,7 +198,7 @@ change_keeps_addresses(void **state)
 	gw_vma_change_begin(vma);
 	assert_false(gw_rw_read_trylock(&anon_vma_of(vma)->root->lock));
 	vma->node.start += 2 * GW_PAGE_SIZE;
-	vma->pgoff += 2;
+	gw_u64_add_relaxed(&vma->pgoff, 2);
 	gw_vma_change_end(vma);
 	places = walk_places(w, page, 0);
 	assert_int_equal(places.n, 1);
@@ -206,7 +206,7 @@ change_keeps_addresses(void **state)
 
 	gw_vma_change_begin(vma);
 	vma->node.start += 2 * GW_PAGE_SIZE; /* past the page */
-	vma->pgoff += 2;
+	gw_u64_add_relaxed(&vma->pgoff, 2);
 	gw_vma_change_end(vma);
 	assert_int_equal(walk_places(w, page, 0).n, 0);
 	free_page(w, page);

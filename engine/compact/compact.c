@@ -431,7 +431,10 @@ run_scanners(struct gw_compact_run *run)
 	start_positions(run);
 	GW_PROBE5(mm_compaction_begin, run->zone->start, run->migrate_pfn, run->free_pfn,
 		run->zone->end, run->request->mode);
-	gw_migrate_prep_local(run->m); /* this CPU's only: other CPUs' would have to be asked (R13) */
+	if (gw_fix(run->m, GW_FIX_LOCAL_LRU_DRAIN))
+		gw_migrate_prep_local(run->m); /* this CPU's only (D21) */
+	else
+		gw_lru_await_drains(run->m);
 	while ((result = finished(run)) == GW_COMPACT_CONTINUE) {
 		if (!step(run, &moved_from)) {
 			result = GW_COMPACT_CONTENDED;

@@ -61,9 +61,9 @@ bool gw_is_source(
 
 /* ---- targets: held.c, scan_free.c ---- */
 
-/* Take the free block at pfn out of the buddy lists and hold it. Zone lock held. 0: refused by the
- * watermark, or no longer a free block. */
-gw_pfn_t gw_hold_free_block(struct gw_compact_run *run, gw_pfn_t pfn);
+/* Take the free block at pfn, which was seen as `flags` without the lock, out of the buddy lists
+ * and hold it. Zone lock held. 0: refused by the watermark, or no longer a free block. */
+gw_pfn_t gw_hold_free_block(struct gw_compact_run *run, gw_pfn_t pfn, uint32_t flags);
 /* A page of `order` from what is held, split downwards (FACTS 3.7). */
 bool gw_serve_held(struct gw_compact_run *run, unsigned order, gw_pfn_t *out);
 /* An unused new page is held again (A1); if somebody looked it up meanwhile, he frees it. */

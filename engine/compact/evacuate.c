@@ -190,7 +190,7 @@ hold_block(struct evacuation *ev, gw_pfn_t pfn, uint32_t flags)
 
 	gw_spin_lock(&run->zone->lock);
 	if (gw_page_flags(gw_page(run->m, pfn)) == flags) {
-		n = gw_hold_free_block(run, pfn);
+		n = gw_hold_free_block(run, pfn, flags);
 		ev->starved = n == 0;
 	}
 	gw_spin_unlock(&run->zone->lock);

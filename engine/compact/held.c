@@ -21,14 +21,16 @@ hold(struct gw_compact_run *run, gw_pfn_t pfn, unsigned order, bool front)
 }
 
 gw_pfn_t
-gw_hold_free_block(struct gw_compact_run *run, gw_pfn_t pfn)
+gw_hold_free_block(struct gw_compact_run *run, gw_pfn_t pfn, uint32_t flags)
 {
-	unsigned order = gw_flags_order(gw_page_flags(gw_page(run->m, pfn)));
-	gw_pfn_t n = gw_isolate_free_block(run->zone, pfn);
+	gw_pfn_t n;
 
+	if (gw_fix(run->m, GW_FIX_BUDDY_ORDER_CLAMP))
+		flags = gw_page_flags(gw_page(run->m, pfn)); /* R11 */
+	n = gw_isolate_free_block(run->zone, pfn);
 	if (n == 0)
 		return 0;
-	hold(run, pfn, order, false);
+	hold(run, pfn, gw_flags_order(flags), false);
 	run->stats.isolated += n;
 	return n;
 }

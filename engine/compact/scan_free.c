@@ -86,7 +86,7 @@ hold_from_block(struct gw_compact_run *run, gw_pfn_t *pos, gw_pfn_t end, unsigne
 		locked = true;
 		if (gw_flags_type(gw_page_flags(gw_page(m, pfn))) != GW_PAGE_BUDDY)
 			continue;
-		n = gw_hold_free_block(run, pfn);
+		n = gw_hold_free_block(run, pfn, flags);
 		if (n == 0)
 			break;
 		taken += n;

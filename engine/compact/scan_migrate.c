@@ -36,7 +36,7 @@ too_many_isolated(const struct gw_compact_run *run)
 bool
 gw_isolation_allowed(const struct gw_compact_run *run)
 {
-	while (too_many_isolated(run)) {
+	while (gw_fix(run->m, GW_FIX_TOO_MANY_ISOLATED) && too_many_isolated(run)) {
 		if (run->request->mode == GW_MIGRATE_ASYNC || gw_compact_interrupted())
 			return false;
 		gw_relax();

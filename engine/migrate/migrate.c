@@ -156,6 +156,26 @@ lock_old(struct migration *mg, gw_pfn_t src)
 	return 0;
 }
 
+/* Where a new page was taken before the old one was looked at: a success lost it. */
+static void
+lose_new_page(struct migration *mg, gw_pfn_t src)
+{
+	gw_pfn_t dst;
+
+	if (!mg->target->get_new_page(mg->target->ctx, mg->m, src, page_order(mg->m, src), &dst))
+		gw_put_page(mg->m, dst);
+}
+
+/* M4 */
+static bool
+lock_new(struct gw_machine *m, gw_pfn_t dst)
+{
+	if (gw_fix(m, GW_FIX_NEWPAGE_TRYLOCK))
+		return gw_page_trylock(m, dst);
+	gw_page_lock(m, dst);
+	return true;
+}
+
 /* M3, M4 */
 static int
 get_locked_new_page(struct migration *mg, gw_pfn_t src, gw_pfn_t *dst)
@@ -166,7 +186,7 @@ get_locked_new_page(struct migration *mg, gw_pfn_t src, gw_pfn_t *dst)
 	if (err)
 		return err;
 	GW_BUG_ON(mg->m, page_order(mg->m, *dst) != order);
-	if (gw_page_trylock(mg->m, *dst))
+	if (lock_new(mg->m, *dst))
 		return 0;
 	put_new_page(mg, *dst, order);
 	*dst = GW_PFN_NONE;
@@ -248,6 +268,8 @@ prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
 		return true;
 	}
 	if (gw_isolated_page_is_dead(m, src)) {
+		if (!gw_fix(m, GW_FIX_PUT_NEW_PAGE_ONCE))
+			lose_new_page(mg, src);
 		finish_dead(mg, src);
 		return true;
 	}
@@ -270,6 +292,16 @@ prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
 	return true;
 }
 
+/* Where entries were removed before there was one place for it: a page that stays was unlocked
+ * first. */
+static void
+remap_late(struct gw_machine *m, gw_pfn_t src, const struct gw_unmapped *unmapped)
+{
+	gw_page_unlock(m, src);
+	gw_page_lock(m, src);
+	gw_owner_remap(m, src, src, unmapped);
+}
+
 /* M7 to M12 */
 static void
 move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, struct gw_unmapped *unmapped)
@@ -278,19 +310,25 @@ move(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, struct gw_unmapped *unmap
 	unsigned order = page_order(m, src);
 	bool dead = gw_owner_gave_up(m, src, unmapped);
 	int err = dead ? -EAGAIN : gw_owner_move(m, dst, src, mg->mode.now, unmapped); /* M7, M8 */
+	bool remap = unmapped->remap_due && !dead;
+	bool late = err && !gw_fix(m, GW_FIX_SINGLE_REMAP_POINT); /* A8 */
 
 	if (!err)
 		gw_lru_putback_as(m, src, dst);
-	if (unmapped->remap_due && !dead)
+	if (remap && !late)
 		gw_owner_remap(m, src, err ? src : dst, unmapped);
 	gw_swap_page_unlock(m, dst);
-	gw_owner_unmap_end(unmapped);
+	if (remap && late)
+		remap_late(m, src, unmapped);
+	gw_owner_unmap_end(m, unmapped);
 	if (!err || dead) {
 		finish_dead(mg, src);
 	} else {
 		gw_swap_page_unlock(m, src);
 		keep(mg, src, err);
 	}
+	if (!err && !gw_fix(m, GW_FIX_CHARGE_BEFORE_PUT))
+		gw_owner_move_charge(m, dst, src);
 	if (err)
 		put_new_page(mg, dst, order);
 	else

@@ -190,6 +190,13 @@ gw_owner_may_copy(const struct gw_machine *m, gw_pfn_t page, const struct gw_unm
 	       gw_ref_read(&gw_page(m, page)->refcount) == gw_owner_expected_refs(m, page);
 }
 
+void
+gw_owner_move_charge(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src)
+{
+	if (gw_page_flags(gw_page(m, src)) & GW_PG_CHARGED)
+		gw_memcg_migrate(m, dst, src);
+}
+
 int
 gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode,
 	const struct gw_unmapped *unmapped)
@@ -197,8 +204,8 @@ gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_
 	int err = has_movable_ops(m, src) ? freeze_and_move(m, dst, src, mode)
 					  : gw_rmap_move(m, dst, src, mode, unmapped->copied);
 
-	if (!err && gw_page_flags(gw_page(m, src)) & GW_PG_CHARGED)
-		gw_memcg_migrate(m, dst, src); /* A9 */
+	if (!err && gw_fix(m, GW_FIX_CHARGE_BEFORE_PUT))
+		gw_owner_move_charge(m, dst, src); /* A9 */
 	if (!err)
 		gw_hint_migrate(m, dst, src);
 	return err;
@@ -207,7 +214,9 @@ gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_
 void
 gw_owner_forget(struct gw_machine *m, gw_pfn_t page)
 {
-	if (!gw_owner_is_anon(gw_ptr_load_relaxed(&gw_page(m, page)->owner)))
+	bool anon = gw_owner_is_anon(gw_ptr_load_relaxed(&gw_page(m, page)->owner));
+
+	if (!anon || !gw_fix(m, GW_FIX_ANON_STAYS_ANON))
 		set_owner(m, page, NULL);
 }
 
@@ -222,9 +231,9 @@ gw_owner_remap(
 }
 
 void
-gw_owner_unmap_end(struct gw_unmapped *unmapped)
+gw_owner_unmap_end(struct gw_machine *m, struct gw_unmapped *unmapped)
 {
-	if (unmapped->anon_vma)
+	if (unmapped->anon_vma && gw_fix(m, GW_FIX_ANON_VMA_REFCOUNT))
 		gw_anon_vma_put(unmapped->anon_vma);
 }
 

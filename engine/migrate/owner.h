@@ -81,6 +81,10 @@ bool gw_owner_may_copy(
 int gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode,
 	const struct gw_unmapped *unmapped);
 
+/* dst, which src moved to, is charged in its place. gw_owner_move() does it, as long as src is not
+ * free (A9). */
+void gw_owner_move_charge(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src);
+
 /* The page is nobody's from now on: no callback sees it again. (An anonymous page keeps its mark
  * until it is freed: A7.) */
 void gw_owner_forget(struct gw_machine *m, gw_pfn_t page);
@@ -90,7 +94,7 @@ void gw_owner_remap(
 	struct gw_machine *m, gw_pfn_t src, gw_pfn_t winner, const struct gw_unmapped *unmapped);
 
 /* Between the unlocking of the new page and of the old one (A15). */
-void gw_owner_unmap_end(struct gw_unmapped *unmapped);
+void gw_owner_unmap_end(struct gw_machine *m, struct gw_unmapped *unmapped);
 
 /* May the page, its references frozen, be split now? 0 or a negative errno. */
 int gw_owner_split(struct gw_machine *m, gw_pfn_t page, unsigned order);

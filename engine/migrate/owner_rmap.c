@@ -153,6 +153,27 @@ gw_rmap_make_ready(struct gw_machine *m, gw_pfn_t page, struct gw_pass_mode mode
 
 /* ---- unmapping ---- */
 
+/* The anon_vma that the page names, whether or not somebody still has it. */
+static struct gw_anon_vma *
+named_anon_vma(const struct gw_machine *m, gw_pfn_t page)
+{
+	uintptr_t owner = (uintptr_t)gw_ptr_load_relaxed(&gw_page(m, page)->owner);
+
+	return (struct gw_anon_vma *)(owner - GW_OWNER_ANON);
+}
+
+/* Without its fix a page that nobody maps is to be mapped again as well. */
+static int
+unmap_swapcache(const struct gw_machine *m, gw_pfn_t page, struct gw_unmapped *unmapped)
+{
+	if (gw_fix(m, GW_FIX_NO_REMAP_UNMAPPED_SWAPCACHE))
+		return 0; /* A10, R3 */
+	unmapped->anon_vma = named_anon_vma(m, page);
+	gw_ref_get(&unmapped->anon_vma->refs);
+	unmapped->remap_due = true;
+	return 0;
+}
+
 static int
 unmap_anon(struct gw_machine *m, gw_pfn_t page, struct gw_unmapped *unmapped)
 {
@@ -165,12 +186,14 @@ unmap_anon(struct gw_machine *m, gw_pfn_t page, struct gw_unmapped *unmapped)
 	if (n > 0) {
 		unmapped->remap_due = true;
 		unmapped->anon_vma = anon_vma;
+		if (!gw_fix(m, GW_FIX_ANON_VMA_REFCOUNT))
+			gw_anon_vma_put(anon_vma); /* it may go before the page is mapped again */
 		return 1;
 	}
 	if (anon_vma)
 		gw_anon_vma_put(anon_vma); /* 0: its last entry went meanwhile */
 	if (n == 0 && in_swap_cache && !gw_page_mapped(m, page))
-		return 0; /* A10, R3 */
+		return unmap_swapcache(m, page, unmapped);
 	return -EAGAIN;
 }
 

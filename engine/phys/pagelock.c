@@ -82,8 +82,12 @@ int
 gw_page_put_and_wait_locked(struct gw_machine *m, gw_pfn_t pfn, bool killable)
 {
 	struct held_page held = {.m = m, .pfn = gw_page_head(m, pfn)};
+	int err;
 
 	gw_might_sleep();
-	return gw_bit_wait(&m->page_waits, &gw_page(m, held.pfn)->flags, GW_PG_LOCKED,
-		GW_PG_WAITERS, GW_WAIT_DROP, killable, drop_page, &held);
+	err = gw_bit_wait(&m->page_waits, &gw_page(m, held.pfn)->flags, GW_PG_LOCKED, GW_PG_WAITERS,
+		GW_WAIT_DROP, killable, drop_page, &held);
+	if (!err && !gw_fix(m, GW_FIX_NO_TOUCH_AFTER_DROP)) /* L3 */
+		err = gw_page_wait_locked(m, pfn, killable);
+	return err;
 }

@@ -101,6 +101,7 @@ struct gw_lru_batch {
 	gw_spinlock lock; /* rank LRU_BATCH, over the LRU lock */
 	unsigned n;	  /* guarded by lock */
 	gw_pfn_t pages[32];
+	gw_atomic_u32 awaited; /* flags: gw_lru_await_drains() */
 } __attribute__((aligned(64)));
 
 /* What wakes a background task, and what it is to do (daemon.c). */
@@ -419,6 +420,12 @@ void gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn);
 /* `winner` takes the LRU place that `from`, isolated, had; from's isolation ends (A2). References
  * are not touched. Takes the LRU lock. Both do nothing for a page that was on no list. */
 void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner);
+/*
+ * This CPU's batch goes to the lists, and the caller waits until the other CPUs have seen to
+ * theirs, each on its own. Whoever holds what they need first waits for ever: what compaction did
+ * before local-lru-drain (R13), for the explorer.
+ */
+void gw_lru_await_drains(struct gw_machine *m);
 
 /* ---- reclaim's view ---- */
 
@@ -455,7 +462,13 @@ void gw_phys_destroy(struct gw_machine *m);
 static inline void
 gw_count(struct gw_machine *m, enum gw_vm_event event, uint64_t n)
 {
-	gw_percpu_add(&m->events, event, (int64_t)n);
+	if (gw_fix(m, GW_FIX_ATOMIC_COUNTERS)) {
+		gw_percpu_add(&m->events, event, (int64_t)n);
+	} else {
+		gw_atomic_u64 *word = gw_percpu_word(&m->events, event);
+
+		gw_u64_store_relaxed(word, gw_u64_load_relaxed(word) + n); /* in two steps (R14) */
+	}
 }
 
 /* ---- background tasks (daemon.c) ---- */

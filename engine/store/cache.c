@@ -113,6 +113,16 @@ gw_cache_remove(struct gw_machine *m, struct gw_cache *cache, uint64_t index, gw
 	gw_spin_unlock(&cache->lock);
 }
 
+/* The count once was compared before the lock was taken, and nobody looked again (R16). */
+static bool
+freeze(struct gw_machine *m, gw_pfn_t src, uint32_t refs)
+{
+	if (gw_fix(m, GW_FIX_FREEZE_UNDER_LOCK))
+		return gw_ref_freeze(&gw_page(m, src)->refcount, refs);
+	gw_ref_set(&gw_page(m, src)->refcount, 0);
+	return true;
+}
+
 bool
 gw_cache_replace_frozen(struct gw_machine *m, struct gw_cache *cache, uint64_t index, gw_pfn_t src,
 	gw_pfn_t dst, uint32_t refs)
@@ -120,9 +130,11 @@ gw_cache_replace_frozen(struct gw_machine *m, struct gw_cache *cache, uint64_t i
 	bool frozen;
 
 	GW_CHECK_ON(m, !(gw_page_flags(gw_page(m, src)) & GW_PG_LOCKED));
+	if (!gw_fix(m, GW_FIX_FREEZE_UNDER_LOCK) && gw_ref_read(&gw_page(m, src)->refcount) != refs)
+		return false;
 	gw_spin_lock(&cache->lock);
 	GW_BUG_ON(m, gw_radix_find(&cache->tree, (uint32_t)index) != src);
-	frozen = gw_ref_freeze(&gw_page(m, src)->refcount, refs);
+	frozen = freeze(m, src, refs);
 	if (frozen && dst == GW_PFN_NONE)
 		take_out(m, cache, index);
 	else if (frozen)

@@ -212,8 +212,9 @@ read_page(struct gw_mapping *mapping, uint64_t index, gw_pfn_t page)
 	return err;
 }
 
-int
-gw_mapping_get_page(struct gw_mapping *mapping, uint64_t index, const struct gw_page_source *source,
+/* *read: it was not there. */
+static int
+get_page(struct gw_mapping *mapping, uint64_t index, const struct gw_page_source *source, bool *read,
 	gw_pfn_t *out)
 {
 	struct gw_machine *m = mapping->machine;
@@ -223,7 +224,8 @@ gw_mapping_get_page(struct gw_mapping *mapping, uint64_t index, const struct gw_
 	err = get_locked(mapping, index, source, &page);
 	if (err)
 		return err;
-	if (!(gw_page_flags(gw_page(m, page)) & GW_PG_UPTODATE))
+	*read = !(gw_page_flags(gw_page(m, page)) & GW_PG_UPTODATE);
+	if (*read)
 		err = read_page(mapping, index, page);
 	if (err) {
 		gw_mapping_remove_page(mapping, page); /* F6 */
@@ -234,23 +236,53 @@ gw_mapping_get_page(struct gw_mapping *mapping, uint64_t index, const struct gw_
 	return 0;
 }
 
+int
+gw_mapping_get_page(struct gw_mapping *mapping, uint64_t index, const struct gw_page_source *source,
+	gw_pfn_t *out)
+{
+	bool read;
+
+	return get_page(mapping, index, source, &read, out);
+}
+
+int
+gw_mapping_fault_page(struct gw_mapping *mapping, uint64_t index,
+	const struct gw_page_source *source, gw_pfn_t *out)
+{
+	bool read = false;
+	int err = get_page(mapping, index, source, &read, out);
+
+	if (!err && read)
+		gw_count(mapping->machine, GW_VM_PGMAJFAULT, 1);
+	return err;
+}
+
 /* ---- reading and writing ---- */
 
 /* The part of a read or write that lies in one page. */
 struct part {
 	uint64_t index;
 	size_t start, len;
+	size_t done; /* bytes before this part */
+};
+
+union buffer {
+	void *to;	  /* of a read */
+	const void *from; /* of a write */
 };
 
 static struct part
-part_of(uint64_t offset, size_t len)
+part_of(uint64_t offset, size_t len, size_t done)
 {
 	struct part part = {
-		.index = offset >> GW_PAGE_SHIFT,
-		.start = (size_t)offset & (GW_PAGE_SIZE - 1),
+		.index = (offset + done) >> GW_PAGE_SHIFT,
+		.start = (size_t)(offset + done) & (GW_PAGE_SIZE - 1),
+		.done = done,
 	};
 
-	part.len = len < GW_PAGE_SIZE - part.start ? len : GW_PAGE_SIZE - part.start;
+	part.len = GW_PAGE_SIZE - part.start;
+	if (part.len > len - done)
+		part.len = len - done;
 	return part;
 }
 
@@ -263,10 +295,11 @@ in_file(const struct gw_mapping *mapping, uint64_t offset, size_t len)
 }
 
 static int
-read_part(struct gw_mapping *mapping, struct part part, void *buf)
+read_part(struct gw_mapping *mapping, struct part part, union buffer buf)
 {
 	const struct gw_page_source source = gw_task_source(part.index);
 	struct gw_machine *m = mapping->machine;
+	uint8_t *to = (uint8_t *)buf.to + part.done;
 	const uint8_t *bytes;
 	gw_pfn_t page;
 	int err;
@@ -277,15 +310,15 @@ read_part(struct gw_mapping *mapping, struct part part, void *buf)
 	gw_page_mark_accessed(m, page);
 	bytes = m->ops->frame_address(m->ctx, page);
 	if (bytes)
-		gw_bytes_load(buf, bytes + part.start, part.len);
+		gw_bytes_load(to, bytes + part.start, part.len);
 	else
-		memset(buf, 0, part.len);
+		memset(to, 0, part.len);
 	gw_page_unlock_and_put(m, page);
 	return 0;
 }
 
 static int
-write_part(struct gw_mapping *mapping, struct part part, const void *buf)
+write_part(struct gw_mapping *mapping, struct part part, union buffer buf)
 {
 	const struct gw_page_source source = gw_task_source(part.index);
 	struct gw_machine *m = mapping->machine;
@@ -302,7 +335,7 @@ write_part(struct gw_mapping *mapping, struct part part, const void *buf)
 	gw_page_wait_writeback(m, page); /* the store gets no page half old, half new */
 	bytes = m->ops->frame_address(m->ctx, page);
 	if (bytes)
-		gw_bytes_store(bytes + part.start, buf, part.len);
+		gw_bytes_store(bytes + part.start, (const uint8_t *)buf.from + part.done, part.len);
 	set_flag(m, page, GW_PG_UPTODATE);
 	gw_page_mark_accessed(m, page);
 	gw_page_set_dirty(m, page);
@@ -310,42 +343,31 @@ write_part(struct gw_mapping *mapping, struct part part, const void *buf)
 	return 0;
 }
 
-int
-gw_mapping_read(struct gw_mapping *mapping, uint64_t offset, void *buf, size_t len)
+static int
+each_part(struct gw_mapping *mapping, uint64_t offset, size_t len, union buffer buf,
+	int (*do_part)(struct gw_mapping *mapping, struct part part, union buffer buf))
 {
-	uint8_t *to = buf;
-
 	if (!in_file(mapping, offset, len))
 		return -EINVAL;
-	while (len > 0) {
-		struct part part = part_of(offset, len);
-		int err = read_part(mapping, part, to);
+	for (size_t done = 0; done < len;) {
+		struct part part = part_of(offset, len, done);
+		int err = do_part(mapping, part, buf);
 
 		if (err)
 			return err == -EFAULT ? -EINVAL : err; /* truncated meanwhile */
-		offset += part.len;
-		to += part.len;
-		len -= part.len;
+		done += part.len;
 	}
 	return 0;
 }
 
 int
+gw_mapping_read(struct gw_mapping *mapping, uint64_t offset, void *buf, size_t len)
+{
+	return each_part(mapping, offset, len, (union buffer){.to = buf}, read_part);
+}
+
+int
 gw_mapping_write(struct gw_mapping *mapping, uint64_t offset, const void *buf, size_t len)
 {
-	const uint8_t *from = buf;
-
-	if (!in_file(mapping, offset, len))
-		return -EINVAL;
-	while (len > 0) {
-		struct part part = part_of(offset, len);
-		int err = write_part(mapping, part, from);
-
-		if (err)
-			return err == -EFAULT ? -EINVAL : err; /* truncated meanwhile */
-		offset += part.len;
-		from += part.len;
-		len -= part.len;
-	}
-	return 0;
+	return each_part(mapping, offset, len, (union buffer){.from = buf}, write_part);
 }

@@ -193,6 +193,8 @@ static void
 free_frozen(struct gw_machine *m, gw_pfn_t pfn)
 {
 	gw_lru_forget(m, pfn);
+	if (!gw_fix(m, GW_FIX_UNLOCK_WAKES_IN_RECLAIM)) /* nobody has it, so who could wait? */
+		gw_u32_and_relaxed(&gw_page(m, pfn)->flags, ~GW_PG_WAITERS);
 	gw_page_unlock(m, pfn); /* C2 */
 	gw_ref_unfreeze(&gw_page(m, pfn)->refcount, 1);
 	gw_put_page(m, pfn);
@@ -288,7 +290,9 @@ throttle(const struct gw_reclaim_run *run, const struct gw_node *node, enum gw_l
 	const gw_atomic_u64 *isolated =
 		&node->isolated_frames[inactive == GW_LRU_INACTIVE_FILE ? 1 : 0];
 
-	for (unsigned i = 0; i < THROTTLE_TURNS && !run->background; i++) {
+	if (run->background || !gw_fix(run->m, GW_FIX_TOO_MANY_ISOLATED))
+		return;
+	for (unsigned i = 0; i < THROTTLE_TURNS; i++) {
 		if (gw_u64_load_relaxed(isolated) <=
 			gw_u64_load_relaxed(&node->lru_frames[inactive]))
 			return;

@@ -96,6 +96,9 @@ gw_page_mapping(const struct gw_machine *m, gw_pfn_t page)
  */
 GW_MUST_CHECK int gw_mapping_get_page(struct gw_mapping *mapping, uint64_t index,
 	const struct gw_page_source *source, gw_pfn_t *out);
+/* The same for a fault, which is a major one if the page was read in. */
+GW_MUST_CHECK int gw_mapping_fault_page(struct gw_mapping *mapping, uint64_t index,
+	const struct gw_page_source *source, gw_pfn_t *out);
 
 /* Page is mapped or locked: it has bytes that its store has not. */
 void gw_page_set_dirty(struct gw_machine *m, gw_pfn_t page);
@@ -151,7 +154,8 @@ void gw_swap_trim(struct gw_machine *m, uint32_t slot);
 /* Entries that name the slot. */
 uint32_t gw_swap_count(const struct gw_machine *m, uint32_t slot);
 /*
- * The page of a slot that the caller has seen in an entry: from the swap cache, or read into it.
+ * The page of a slot that a fault has seen in an entry: from the swap cache, or read into it: then
+ * the fault is a major one.
  * With a reference, locked, up to date and, soon, on an LRU list. Under both it may be that the
  * slot was freed meanwhile: the caller compares the entry again, and unlocks with
  * gw_swap_page_unlock(). Whoever maps a page that nobody maps (gw_rmap_new_anon()) says what its

@@ -316,6 +316,7 @@ read_in(struct gw_machine *m, uint32_t slot, const struct gw_page_source *source
 		return err;
 	}
 	gw_lru_add(m, page, GW_LRU_INACTIVE_ANON);
+	gw_count(m, GW_VM_PGMAJFAULT, 1);
 	*out = page;
 	return 0;
 }

@@ -119,6 +119,7 @@ enum gw_lock_rank {
  *   void gw_percpu_destroy(c *, release, ctx)
  *   void gw_percpu_add(c *, unsigned counter, int64_t n)   on the current task's CPU
  *   int64_t gw_percpu_sum(const c *, unsigned counter)     never torn; not a snapshot
+ *   gw_atomic_u64 *gw_percpu_word(c *, unsigned counter)   what an addition adds to
  *
  * Waiting and yielding
  *   void gw_relax(void)        inside a spin: let others run

@@ -29,7 +29,7 @@ grow(struct gw_mm *mm, gw_vaddr_t end, gw_vaddr_t new_end)
 	if (!gw_vma_has_room(mm, end, new_end - end))
 		return -ENOMEM;
 	if (vma) {
-		gw_vma_resize(vma, gw_vma_start(vma), new_end, vma->pgoff);
+		gw_vma_resize(vma, gw_vma_start(vma), new_end, gw_vma_pgoff(vma));
 		return 0;
 	}
 	vma = gw_vma_new(mm, end, new_end, 0, GW_VM_ACCESS);

@@ -52,10 +52,10 @@ shift_stack(struct gw_vma *vma, uint64_t shift)
 		gw_tables_free(mm, to, start);
 		return -ENOMEM;
 	}
-	gw_vma_resize(vma, to, end, vma->pgoff);
+	gw_vma_resize(vma, to, end, gw_vma_pgoff(vma));
 	gw_move_entries(mm, start, to, end - start);
 	gw_flush_range(mm, start, end);
-	gw_vma_resize(vma, to, end - shift, vma->pgoff);
+	gw_vma_resize(vma, to, end - shift, gw_vma_pgoff(vma));
 	gw_vma_set_flags(vma, vma->flags & ~GW_VM_TEMP_STACK);
 	gw_tables_free(mm, start, end);
 	return 0;

@@ -207,6 +207,36 @@ lock_entry(const struct gw_fault_at *f, gw_spinlock **lock, int *err)
 	return word;
 }
 
+/* The page that a migration entry named before the wait is mapped: once thought possible (R10). */
+static int
+map_as_seen(const struct gw_fault_at *f, gw_pte_t pte)
+{
+	gw_atomic_u64 *word;
+	gw_spinlock *lock;
+	int err;
+
+	gw_rw_read_lock(&f->mm->mmap_lock);
+	word = lock_entry(f, &lock, &err);
+	if (word) {
+		gw_fault_map(f, word, gw_pte_pfn(pte), pte & GW_PTE_FLAGS);
+		gw_spin_unlock(lock);
+	}
+	gw_rw_read_unlock(&f->mm->mmap_lock);
+	return err;
+}
+
+/* Leaf lock and mmap_lock held, given up. */
+static int
+wait_for_migration(
+	const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
+{
+	int err = gw_migration_entry_wait(f->mm, word, lock);
+
+	if (!err && !gw_fix(f->mm->machine, GW_FIX_REFAULT_FROM_SCRATCH))
+		err = map_as_seen(f, pte);
+	return err;
+}
+
 /* One look at the entry. mmap_lock held for reading, given up. */
 static int
 handle(const struct gw_fault_at *f)
@@ -217,7 +247,7 @@ handle(const struct gw_fault_at *f)
 	gw_pte_t pte = word ? gw_u64_load_relaxed(word) : 0;
 
 	if (word && gw_pte_is_migration(pte))
-		return gw_migration_entry_wait(f->mm, word, lock);
+		return wait_for_migration(f, word, lock, pte);
 	if (word && pte & GW_PTE_HINT)
 		err = gw_hint_fault(f, word, lock, pte);
 	else if (word)
@@ -249,9 +279,9 @@ grow_to(struct gw_mm *mm, gw_vaddr_t addr)
 	if (gw_itree_first(&mm->vmas, floor, addr))
 		return -EFAULT; /* the guard gap */
 	pages = (gw_vma_start(vma) - addr) >> GW_PAGE_SHIFT;
-	if (pages > vma->pgoff)
+	if (pages > gw_vma_pgoff(vma))
 		return -EFAULT;
-	gw_vma_resize(vma, addr, gw_vma_end(vma), vma->pgoff - pages); /* R6 */
+	gw_vma_resize(vma, addr, gw_vma_end(vma), gw_vma_pgoff(vma) - pages); /* R6 */
 	return 0;
 }
 

@@ -49,32 +49,16 @@ fill_entry(const struct gw_fault_at *f, gw_pfn_t page, gw_pfn_t copy, int *err)
 	return filled;
 }
 
-static int
-get_page(const struct gw_fault_at *f, gw_pfn_t *out)
-{
-	const struct gw_page_source source = gw_vma_source(f->vma, f->addr);
-	struct gw_mapping *mapping = f->vma->mapping;
-	uint64_t index = source.index;
-	gw_pfn_t cached = gw_mapping_find(mapping, index);
-	int err;
-
-	if (cached != GW_PFN_NONE)
-		gw_put_page(f->mm->machine, cached);
-	err = gw_mapping_get_page(mapping, index, &source, out);
-	if (!err && cached == GW_PFN_NONE)
-		gw_count(f->mm->machine, GW_VM_PGMAJFAULT, 1);
-	return err;
-}
-
 /* True: copy is the entry's now. */
 static bool
 fault_with(const struct gw_fault_at *f, gw_pfn_t copy, int *err)
 {
+	const struct gw_page_source source = gw_vma_source(f->vma, f->addr);
 	struct gw_machine *m = f->mm->machine;
 	gw_pfn_t page;
 	bool filled;
 
-	*err = get_page(f, &page);
+	*err = gw_mapping_fault_page(f->vma->mapping, source.index, &source, &page);
 	if (*err)
 		return false;
 	if (copy != GW_PFN_NONE) {

@@ -23,7 +23,8 @@ share_entry(struct gw_machine *m, gw_atomic_u64 *word)
 	gw_pte_t pte = gw_u64_load_relaxed(word);
 
 	if (gw_pte_is_migration(pte)) {
-		pte = gw_pte_migration(gw_pte_pfn(pte), false, pte);
+		if (gw_fix(m, GW_FIX_FORK_WRITE_ENTRY_DOWNGRADE)) /* W1 */
+			pte = gw_pte_migration(gw_pte_pfn(pte), false, pte);
 		gw_u64_store_release(word, pte);
 		return pte;
 	}
@@ -122,8 +123,8 @@ static int
 copy_vma(struct gw_mm *child, const struct gw_vma *vma)
 {
 	struct gw_machine *m = child->machine;
-	struct gw_vma *copy = gw_vma_new(
-		child, gw_vma_start(vma), gw_vma_end(vma), vma->pgoff, vma->flags & ~GW_VM_LOCKED);
+	struct gw_vma *copy = gw_vma_new(child, gw_vma_start(vma), gw_vma_end(vma),
+		gw_vma_pgoff(vma), vma->flags & ~GW_VM_LOCKED);
 
 	if (!copy)
 		return -ENOMEM;

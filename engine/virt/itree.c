@@ -3,7 +3,8 @@
  * itree.c - an AVL tree of intervals, each node with the largest end below it.
  *
  * Invariants (tests/test_itree.c)
- *   T1  in order, starts ascend; of equal starts the one inserted later comes later
+ *   T1  in order, starts ascend; of equal starts the one inserted later comes later (unless
+ *       gw_itree_insert_first() put it there)
  *   T2  heights of siblings differ by at most one
  *   T3  max_end is the largest end of the subtree
  *
@@ -109,20 +110,33 @@ rebalance(struct gw_itree *tree, struct gw_inode *node)
 	}
 }
 
-void
-gw_itree_insert(struct gw_itree *tree, struct gw_inode *node)
+/* In front of all nodes that start at `start` or later. */
+static void
+insert_before(struct gw_itree *tree, struct gw_inode *node, uint64_t start)
 {
 	struct gw_inode **place = &tree->root;
 	struct gw_inode *parent = NULL;
 
 	while (*place) {
 		parent = *place;
-		place = node->start < parent->start ? &parent->left : &parent->right; /* T1 */
+		place = start <= parent->start ? &parent->left : &parent->right;
 	}
 	node->left = node->right = NULL;
 	node->parent = parent;
 	*place = node;
 	rebalance(tree, node);
+}
+
+void
+gw_itree_insert(struct gw_itree *tree, struct gw_inode *node)
+{
+	insert_before(tree, node, node->start + 1); /* T1: behind its equals */
+}
+
+void
+gw_itree_insert_first(struct gw_itree *tree, struct gw_inode *node)
+{
+	insert_before(tree, node, node->start);
 }
 
 /* Take node, which has two children, out by putting the next one in order in its place. Returns

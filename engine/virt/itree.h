@@ -26,6 +26,8 @@ struct gw_itree {
 };
 
 void gw_itree_insert(struct gw_itree *tree, struct gw_inode *node);
+/* The same, but before those of the same start: how forks once linked a child's VMA (R8). */
+void gw_itree_insert_first(struct gw_itree *tree, struct gw_inode *node);
 void gw_itree_remove(struct gw_itree *tree, struct gw_inode *node);
 
 /* The first interval in order that overlaps [start, end), and the next one after `node`; or NULL.

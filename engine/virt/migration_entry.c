@@ -14,7 +14,6 @@
  *   E3  a huge entry becomes a huge migration entry, of a page that moves whole, or migration
  *       entries of each frame, of a page that is split
  */
-#include "engine/virt/rmap.h"
 #include "engine/virt/virt_internal.h"
 
 /* A walk over the places of one page. */
@@ -56,13 +55,14 @@ static bool
 unmap_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 {
 	struct unmap *unmap = walk->ctx;
+	uint32_t stays = gw_fix(unmap->m, GW_FIX_SKIP_TEMPORARY_STACK) ? GW_VM_TEMP_STACK : 0;
 	struct gw_entries e;
 
 	gw_entries_begin(&e, walk, vma, addr);
 	while (gw_entries_next(&e)) {
 		if (!gw_pte_maps(gw_u64_load_relaxed(e.word), e.frame))
 			continue;
-		unmap->refused = vma->flags & GW_VM_TEMP_STACK;
+		unmap->refused = vma->flags & stays;
 		if (unmap->refused) {
 			gw_entries_end(&e);
 			return false;
@@ -124,17 +124,36 @@ restore_entry(const struct restore *restore, const struct gw_entries *e, gw_pfn_
 	gw_u64_store_release(e->word, arrived(gw_u64_load_relaxed(e->word), frame));
 }
 
+/* Is this an entry that the migration of `page` has made? A zap may have taken it (R15). */
+static bool
+is_due(const struct gw_machine *m, gw_pte_t pte, gw_pfn_t page)
+{
+	bool made = gw_pte_is_migration(pte) && gw_pte_pfn(pte) == page;
+
+	return gw_fix(m, GW_FIX_ZAP_DOES_NOT_RESTORE) ? made : made || !pte;
+}
+
+/* What once decided whether a leaf lock was worth taking (R9). */
+static bool
+is_migration_unlocked(struct gw_mm *mm, gw_vaddr_t addr)
+{
+	gw_spinlock *lock;
+
+	return gw_table_next(mm, addr, addr + GW_PAGE_SIZE) == addr &&
+	       gw_pte_is_migration(gw_u64_load_relaxed(gw_pte_of(mm, addr, &lock)));
+}
+
 static bool
 restore_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 {
 	struct restore *restore = walk->ctx;
 	struct gw_entries e;
 
+	if (!gw_fix(restore->m, GW_FIX_MREMAP_PTE_LOCK) && !is_migration_unlocked(vma->mm, addr))
+		return true;
 	gw_entries_begin(&e, walk, vma, addr);
 	while (gw_entries_next(&e)) {
-		gw_pte_t pte = gw_u64_load_relaxed(e.word);
-
-		if (!gw_pte_is_migration(pte) || gw_pte_pfn(pte) != e.frame)
+		if (!is_due(restore->m, gw_u64_load_relaxed(e.word), e.frame))
 			continue;
 		restore_entry(restore, &e, restore->winner + (e.frame - walk->page));
 		restore->n++;

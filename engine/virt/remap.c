@@ -81,7 +81,7 @@ move_vma(struct gw_vma *vma, gw_vaddr_t to, uint64_t len)
 	struct gw_mm *mm = vma->mm;
 	gw_vaddr_t from = gw_vma_start(vma);
 	uint64_t old_len = gw_vma_end(vma) - from;
-	struct gw_vma *moved = gw_vma_new(mm, to, to + len, vma->pgoff, vma->flags);
+	struct gw_vma *moved = gw_vma_new(mm, to, to + len, gw_vma_pgoff(vma), vma->flags);
 
 	if (!moved)
 		return -ENOMEM;
@@ -144,7 +144,7 @@ remap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t old_len, uint64_t new_len, gw_
 		return -ENOMEM;
 	if (!can_grow(vma, end, addr + new_len))
 		return move(mm, addr, old_len, new_len, out);
-	gw_vma_resize(vma, gw_vma_start(vma), addr + new_len, vma->pgoff);
+	gw_vma_resize(vma, gw_vma_start(vma), addr + new_len, gw_vma_pgoff(vma));
 	return 0;
 }
 

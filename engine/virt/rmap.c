@@ -18,13 +18,13 @@
 static void
 write_lock_root(struct gw_anon_vma *anon_vma)
 {
-	gw_rw_write_lock(&anon_vma->root->lock);
+	gw_rw_write_lock(gw_anon_vma_lock(anon_vma));
 }
 
 static void
 write_unlock_root(struct gw_anon_vma *anon_vma)
 {
-	gw_rw_write_unlock(&anon_vma->root->lock);
+	gw_rw_write_unlock(gw_anon_vma_lock(anon_vma));
 }
 
 /* ---- anon_vmas and links ---- */
@@ -84,15 +84,25 @@ release_link(struct gw_machine *m, struct gw_anon_link *link)
 static void
 insert_node(struct gw_itree *tree, struct gw_inode *node, const struct gw_vma *vma)
 {
-	node->start = vma->pgoff;
+	node->start = gw_vma_pgoff(vma);
 	node->end = gw_vma_index(vma, gw_vma_end(vma));
-	gw_itree_insert(tree, node);
+	if (gw_fix(vma->mm->machine, GW_FIX_FORK_TAIL_ORDER)) /* K5 */
+		gw_itree_insert(tree, node);
+	else
+		gw_itree_insert_first(tree, node);
 }
 
 static void
 insert_link(struct gw_anon_link *link)
 {
 	insert_node(&link->anon_vma->links, &link->node, link->vma);
+}
+
+static void
+insert_links(struct gw_vma *vma)
+{
+	for (struct gw_anon_link *link = vma->links; link; link = link->next)
+		insert_link(link);
 }
 
 /* Root lock held for writing. */
@@ -236,6 +246,19 @@ gw_file_unlink(struct gw_vma *vma)
 	gw_mapping_put(mapping);
 }
 
+/* Without a lock for all of the family the VMA changes in sight of walks that hold another's (R5),
+ * and finds its places in the trees afterwards. */
+static void
+move_links(struct gw_vma *vma)
+{
+	for (struct gw_anon_link *link = vma->links; link; link = link->next) {
+		write_lock_root(link->anon_vma);
+		gw_itree_remove(&link->anon_vma->links, &link->node);
+		insert_link(link);
+		write_unlock_root(link->anon_vma);
+	}
+}
+
 void
 gw_vma_change_begin(struct gw_vma *vma)
 {
@@ -248,6 +271,8 @@ gw_vma_change_begin(struct gw_vma *vma)
 	if (!anon_vma)
 		return;
 	write_lock_root(anon_vma);
+	if (!gw_fix(anon_vma->machine, GW_FIX_ROOT_ANON_VMA_LOCK))
+		return;
 	for (struct gw_anon_link *link = vma->links; link; link = link->next)
 		gw_itree_remove(&link->anon_vma->links, &link->node);
 }
@@ -258,9 +283,11 @@ gw_vma_change_end(struct gw_vma *vma)
 	struct gw_anon_vma *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
 
 	if (anon_vma) {
-		for (struct gw_anon_link *link = vma->links; link; link = link->next)
-			insert_link(link);
+		if (gw_fix(anon_vma->machine, GW_FIX_ROOT_ANON_VMA_LOCK))
+			insert_links(vma);
 		write_unlock_root(anon_vma);
+		if (!gw_fix(anon_vma->machine, GW_FIX_ROOT_ANON_VMA_LOCK))
+			move_links(vma);
 	}
 	if (vma->mapping) {
 		insert_node(&vma->mapping->vmas, &vma->file_node, vma);
@@ -411,10 +438,13 @@ gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte)
 		gw_page_set_dirty(m, pfn);
 }
 
-bool
-gw_page_mapped(const struct gw_machine *m, gw_pfn_t page)
+/* May the anon_vma that the page names be trusted (K2)? */
+static bool
+still_mapped(const struct gw_machine *m, gw_pfn_t page)
 {
-	return gw_u32_load_relaxed(&gw_page(m, page)->mapcount) != 0;
+	bool mapped = gw_page_mapped(m, page);
+
+	return gw_fix(m, GW_FIX_MAPPED_RECHECK) ? mapped : true;
 }
 
 struct gw_anon_vma *
@@ -427,13 +457,13 @@ gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page)
 	 * latter's memory begins later than this section (R1). */
 	gw_rcu_read_lock();
 	owner = gw_ptr_load_acquire(&gw_page(m, page)->owner);
-	if (gw_owner_is_anon(owner) && gw_page_mapped(m, page)) {
+	if (gw_owner_is_anon(owner) && still_mapped(m, page)) {
 		anon_vma = (struct gw_anon_vma *)((uintptr_t)owner - GW_OWNER_ANON);
 		if (!gw_ref_get_unless_zero(&anon_vma->refs))
 			anon_vma = NULL;
 	}
 	gw_rcu_read_unlock();
-	if (anon_vma && !gw_page_mapped(m, page)) {
+	if (anon_vma && !still_mapped(m, page)) {
 		gw_anon_vma_put(anon_vma);
 		return NULL;
 	}

@@ -28,6 +28,14 @@ struct gw_anon_vma {
 	struct gw_machine *machine;
 };
 
+/* The one lock of a family (R5, R6); without that fix each anon_vma has its own. */
+static inline gw_rwlock *
+gw_anon_vma_lock(struct gw_anon_vma *anon_vma)
+{
+	return gw_fix(anon_vma->machine, GW_FIX_ROOT_ANON_VMA_LOCK) ? &anon_vma->root->lock
+								    : &anon_vma->lock;
+}
+
 struct gw_anon_link {
 	struct gw_inode node; /* [pgoff, pgoff + pages) of the VMA */
 	struct gw_vma *vma;
@@ -96,9 +104,14 @@ uint32_t gw_page_total_mapcount(const struct gw_machine *m, gw_pfn_t page);
 /* Some frames of a page of order > 0 are mapped and, as far as the counts can tell, some are not. A
  * hint without the page's lock. */
 bool gw_page_partially_mapped(const struct gw_machine *m, gw_pfn_t page);
+static inline bool
+gw_page_mapped(const struct gw_machine *m, gw_pfn_t page)
+{
+	return gw_u32_load_relaxed(&gw_page(m, page)->mapcount) != 0;
+}
+
 /* What a present entry that has gone owed its page, before gw_rmap_remove(): its dirty mark. */
 void gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte);
-bool gw_page_mapped(const struct gw_machine *m, gw_pfn_t page);
 
 /* The page's anon_vma with a counted reference, or NULL if it cannot be trusted (D3). */
 struct gw_anon_vma *gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page);

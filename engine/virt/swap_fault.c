@@ -43,30 +43,15 @@ map_page(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pte_t pte, gw_pfn_
 	gw_fault_map(f, word, page, flags);
 }
 
-static int
-get_page(const struct gw_fault_at *f, uint32_t slot, gw_pfn_t *out)
-{
-	const struct gw_page_source source = gw_vma_source(f->vma, f->addr);
-	struct gw_machine *m = f->mm->machine;
-	gw_pfn_t cached = gw_cache_find(m, gw_swap_cache(m), slot);
-	int err;
-
-	if (cached != GW_PFN_NONE)
-		gw_put_page(m, cached);
-	err = gw_swap_get_page(m, slot, &source, out);
-	if (!err && cached == GW_PFN_NONE)
-		gw_count(m, GW_VM_PGMAJFAULT, 1);
-	return err;
-}
-
 int
 gw_swap_fault(const struct gw_fault_at *f, gw_pte_t pte)
 {
+	const struct gw_page_source source = gw_vma_source(f->vma, f->addr);
 	struct gw_machine *m = f->mm->machine;
 	gw_atomic_u64 *word;
 	gw_spinlock *lock;
 	gw_pfn_t page;
-	int err = get_page(f, gw_pte_slot(pte), &page);
+	int err = gw_swap_get_page(m, gw_pte_slot(pte), &source, &page);
 
 	if (err)
 		return err == -ENOENT ? 0 : err;

@@ -50,8 +50,11 @@ struct gw_anon_link; /* rmap.h */
 struct gw_vma {
 	struct gw_mm *mm;
 	struct gw_inode node; /* by address, in mm->vmas: start and end of the VMA */
-	uint64_t pgoff;	      /* page offset of start; index of its page i: pgoff + i, 32 bits */
-	uint32_t flags;	      /* GW_VM_* */
+	/* Page offset of start; index of its page i: pgoff + i, 32 bits. Guarded as start is;
+	 * atomic for the explorer, to which it is a step of its own that start and it change (R5).
+	 */
+	gw_atomic_u64 pgoff;
+	uint32_t flags; /* GW_VM_* */
 	/* Set once, under mmap_lock for reading and mm->table_lock; NULL until the first fault. */
 	gw_atomic_ptr anon_vma; /* struct gw_anon_vma: where new pages of the VMA belong */
 	/* A file's pages, from pgoff on; NULL: anonymous memory. A reference is held. Read-only. */
@@ -113,11 +116,17 @@ gw_vma_end(const struct gw_vma *vma)
 	return vma->node.end;
 }
 
+static inline uint64_t
+gw_vma_pgoff(const struct gw_vma *vma)
+{
+	return gw_u64_load_relaxed(&vma->pgoff);
+}
+
 /* Index of the page at addr: what the page's frame keeps, and rmap looks for. */
 static inline uint64_t
 gw_vma_index(const struct gw_vma *vma, gw_vaddr_t addr)
 {
-	return vma->pgoff + ((addr - vma->node.start) >> GW_PAGE_SHIFT);
+	return gw_vma_pgoff(vma) + ((addr - vma->node.start) >> GW_PAGE_SHIFT);
 }
 
 /* ---- page tables (table.c) ---- */

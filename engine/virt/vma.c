@@ -44,7 +44,7 @@ gw_vma_new(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, uint64_t pgoff, u
 	vma->mm = mm;
 	vma->node.start = start;
 	vma->node.end = end;
-	vma->pgoff = pgoff;
+	gw_u64_store_relaxed(&vma->pgoff, pgoff);
 	vma->flags = flags;
 	return vma;
 }
@@ -75,7 +75,7 @@ gw_vma_resize(struct gw_vma *vma, gw_vaddr_t start, gw_vaddr_t end, uint64_t pgo
 	gw_vma_change_begin(vma);
 	vma->node.start = start;
 	vma->node.end = end;
-	vma->pgoff = pgoff;
+	gw_u64_store_relaxed(&vma->pgoff, pgoff);
 	gw_vma_change_end(vma);
 	gw_itree_insert(&vma->mm->vmas, &vma->node);
 }
@@ -114,7 +114,7 @@ split(struct gw_vma *vma, gw_vaddr_t addr)
 		m->ops->release(m->ctx, upper, sizeof(*upper));
 		return -ENOMEM;
 	}
-	gw_vma_resize(vma, gw_vma_start(vma), addr, vma->pgoff);
+	gw_vma_resize(vma, gw_vma_start(vma), addr, gw_vma_pgoff(vma));
 	gw_vma_insert(upper);
 	return 0;
 }

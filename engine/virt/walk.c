@@ -27,7 +27,7 @@ gw_page_pgoff(const struct gw_machine *m, gw_pfn_t frame)
 gw_vaddr_t
 gw_vma_address_raw(const struct gw_vma *vma, uint64_t pgoff)
 {
-	return gw_vma_start(vma) + ((pgoff - vma->pgoff) << GW_PAGE_SHIFT);
+	return gw_vma_start(vma) + ((pgoff - gw_vma_pgoff(vma)) << GW_PAGE_SHIFT);
 }
 
 gw_vaddr_t
@@ -45,9 +45,10 @@ gw_vma_address(const struct gw_vma *vma, uint64_t pgoff)
 static bool
 visit_in(struct gw_rmap_walk *walk, struct gw_vma *vma)
 {
-	uint64_t first = walk->index > vma->pgoff ? walk->index : vma->pgoff;
+	uint64_t pgoff = gw_vma_pgoff(vma);
+	uint64_t first = walk->index > pgoff ? walk->index : pgoff;
 
-	return walk->visit(walk, vma, gw_vma_address(vma, first));
+	return walk->visit(walk, vma, gw_vma_address_raw(vma, first));
 }
 
 static void
@@ -58,7 +59,7 @@ walk_anon(struct gw_rmap_walk *walk)
 	struct gw_inode *node;
 
 	if (!walk->locked)
-		gw_rw_read_lock(&anon_vma->root->lock);
+		gw_rw_read_lock(gw_anon_vma_lock(anon_vma));
 	for (node = gw_itree_first(&anon_vma->links, first, end); node;
 		node = gw_itree_next(node, first, end)) {
 		const struct gw_anon_link *link =
@@ -68,7 +69,7 @@ walk_anon(struct gw_rmap_walk *walk)
 			break;
 	}
 	if (!walk->locked)
-		gw_rw_read_unlock(&anon_vma->root->lock);
+		gw_rw_read_unlock(gw_anon_vma_lock(anon_vma));
 }
 
 static void

@@ -7,7 +7,30 @@
 #include "godwit/explore.h"
 #include "godwit/godwit.h"
 
+extern const struct gw_explore_scenario gw_scenario_anon_stays_anon;
+extern const struct gw_explore_scenario gw_scenario_anon_vma_refcount;
+extern const struct gw_explore_scenario gw_scenario_atomic_counters;
+extern const struct gw_explore_scenario gw_scenario_buddy_order_clamp;
+extern const struct gw_explore_scenario gw_scenario_charge_before_put;
+extern const struct gw_explore_scenario gw_scenario_faulters;
+extern const struct gw_explore_scenario gw_scenario_fork_tail_order;
+extern const struct gw_explore_scenario gw_scenario_fork_write_entry;
+extern const struct gw_explore_scenario gw_scenario_freeze_under_lock;
+extern const struct gw_explore_scenario gw_scenario_local_lru_drain;
+extern const struct gw_explore_scenario gw_scenario_mapped_recheck;
+extern const struct gw_explore_scenario gw_scenario_mremap_pte_lock;
+extern const struct gw_explore_scenario gw_scenario_newpage_trylock;
+extern const struct gw_explore_scenario gw_scenario_no_touch_after_drop;
 extern const struct gw_explore_scenario gw_scenario_put_and_wait;
+extern const struct gw_explore_scenario gw_scenario_put_new_page_once;
+extern const struct gw_explore_scenario gw_scenario_reclaim_wakes;
+extern const struct gw_explore_scenario gw_scenario_refault;
+extern const struct gw_explore_scenario gw_scenario_single_remap;
+extern const struct gw_explore_scenario gw_scenario_stack_growth;
+extern const struct gw_explore_scenario gw_scenario_temporary_stack;
+extern const struct gw_explore_scenario gw_scenario_too_many_isolated;
+extern const struct gw_explore_scenario gw_scenario_unmapped_swapcache;
+extern const struct gw_explore_scenario gw_scenario_zap_does_not_restore;
 
 /* ---- small.c: a machine of 64 frames, an address space, pages ---- */
 
@@ -17,17 +40,115 @@ extern const struct gw_explore_scenario gw_scenario_put_and_wait;
 GW_MUST_CHECK int gw_small_machine(unsigned n_cpus, struct gw_machine **out);
 /* An address space, named `name` in timelines. */
 GW_MUST_CHECK int gw_small_space(struct gw_machine *m, const char *name, struct gw_mm **out);
+void gw_small_name_space(const struct gw_mm *mm, const char *name);
+/* Names, which begin with the string constant `whose`, for the VMA of addr, which it returns, and
+ * its anon_vma. In setup(). */
+#define gw_small_name_vma(mm, addr, whose)                                                         \
+	gw_small_name_vma_(mm, addr,                                                               \
+		(const char *const[4]){whose "VMA", whose "VMA's pgoff", whose "anon_vma lock",    \
+			whose "anon_vma refs"})
+const struct gw_vma *gw_small_name_vma_(
+	const struct gw_mm *mm, gw_vaddr_t addr, const char *const names[4]);
 /* One anonymous page at *addr with `value` in its first word, on the LRU. */
 GW_MUST_CHECK int gw_small_page(struct gw_mm *mm, uint64_t value, gw_vaddr_t *addr, gw_pfn_t *pfn);
 /* The page of an address, GW_PFN_NONE if it is not there. Not a step. */
 gw_pfn_t gw_small_pfn(struct gw_mm *mm, gw_vaddr_t addr);
 /* Isolate the page for migration, alone on the list. */
 GW_MUST_CHECK int gw_small_isolate(struct gw_machine *m, gw_pfn_t pfn, struct gw_page_list *list);
+/* Where migration gets its new pages: struct gw_migrate_target. */
+int gw_small_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst);
 /* Migrate the list to freshly allocated frames, and put back what is left, of which it returns the
  * number. */
 int gw_small_migrate(struct gw_machine *m, struct gw_page_list *list, enum gw_migrate_mode mode);
-/* "frame 5: refs 2, maps 1, locked, waiters; entry: frame 5 write" */
+/* Try once to migrate the page of the list to `dst`, allocated for it and given up if that fails:
+ * is the page there now? Ten passes make more runs. */
+bool gw_small_migrate_once(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t dst);
+/* "frame 5: refs 2, maps 1, locked, waiters" */
+void gw_small_describe_page(const struct gw_machine *m, gw_pfn_t pfn, char *line, size_t size);
+/* The same with "; entry: present, write, frame 5" */
 void gw_small_describe(
 	const struct gw_mm *mm, gw_vaddr_t addr, gw_pfn_t pfn, char *line, size_t size);
+/* Another entry's part of that line: "; child's: migration, read, frame 5" */
+void gw_small_add_entry(
+	const char *whose, const struct gw_mm *mm, gw_vaddr_t addr, char *line, size_t size);
+/* "; rmap looks at 0x10000": where a walk would look for the page in the VMA. */
+void gw_small_add_place(const struct gw_vma *vma, gw_pfn_t pfn, char *line, size_t size);
+
+/* ---- frames.c: a zone of a few frames, and pages that only their owner knows ---- */
+
+/* One zone of n frames, pageblocks and largest blocks of 2^block_order. 0 or -ENOMEM. */
+GW_MUST_CHECK int gw_frames_machine(
+	gw_pfn_t n, unsigned block_order, unsigned n_cpus, struct gw_machine **out);
+/* Every frame is a page in use that cannot be moved, with one reference. 0 or -ENOMEM. */
+GW_MUST_CHECK int gw_frames_take_all(struct gw_machine *m);
+/* Drop the last reference of each; what is free merges. */
+void gw_frames_free(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n);
+/* The page becomes one that can be moved; its owner has the reference. */
+void gw_frames_own(struct gw_machine *m, gw_pfn_t pfn);
+/* Its owner lets go of it, by the book (godwit/migrate.h). */
+void gw_frames_give_up(struct gw_machine *m, gw_pfn_t pfn);
+/* A letter a frame: in use 'u', movable 'm', isolated 'i'; free: per-CPU 'p', the order of a block,
+ * and dots for the rest of it. */
+void gw_frames_describe(const struct gw_machine *m, char *line, size_t size);
+/* "frame 0: refs 2, owned, isolated, locked; frame 5: refs 0, free" */
+void gw_frames_describe_two(
+	const struct gw_machine *m, gw_pfn_t one, gw_pfn_t other, char *line, size_t size);
+
+/* ---- single.c: the state and the tasks of scenarios about one page, mapped once ---- */
+
+struct gw_single {
+	struct gw_machine *m;
+	struct gw_mm *mm;
+	gw_vaddr_t addr;
+	gw_pfn_t pfn; /* where the page was before it was migrated */
+	gw_pfn_t dst; /* the only frame that the migration has: it tries once */
+	struct gw_page_list list;
+	int left, err; /* of the migration, of the other task */
+};
+
+int gw_single_setup(void *state);
+/* The end of a setup: the page at addr is isolated, and there is a frame for it. */
+GW_MUST_CHECK int gw_single_isolate(struct gw_single *s);
+void gw_single_migrate(void *state);
+void gw_single_unmap(void *state);
+void gw_single_teardown(void *state);
+void gw_single_describe(const void *state, char *line, size_t size);
+
+/* ---- family.c: the state and the tasks of scenarios about fork ---- */
+
+struct gw_family {
+	struct gw_machine *m;
+	struct gw_mm *parent, *child; /* child: NULL before fork returns */
+	gw_vaddr_t addr;
+	gw_pfn_t pfn; /* where the page was before it was migrated */
+	struct gw_page_list list;
+	int left, err; /* of the migration, of the fork */
+};
+
+int gw_family_setup(void *state);
+void gw_family_migrate(void *state);
+void gw_family_fork(void *state);
+/* The page was migrated, and both have its bytes. */
+void gw_family_check(void *state);
+void gw_family_teardown(void *state);
+void gw_family_describe(const void *state, char *line, size_t size);
+
+/* ---- faulters.c: a migration against tasks that touch its page on and on ---- */
+
+#define GW_FAULTERS_MOST 4
+
+struct gw_faulters {
+	struct gw_machine *m;
+	struct gw_mm *mm;
+	gw_vaddr_t addr;
+	gw_pfn_t pfn; /* before the migration */
+	struct gw_page_list list;
+	gw_atomic_u32 over;
+	int left; /* 0: the page moved */
+	struct gw_migrate_stats stats;
+};
+
+/* With n such tasks, GW_FAULTERS_MOST at most, that wait as in `era`; any result is fine. */
+void gw_faulters_scenario(enum gw_wait_era era, unsigned n, struct gw_explore_scenario *out);
 
 #endif

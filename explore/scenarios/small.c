@@ -4,7 +4,9 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "engine/virt/rmap.h"
 #include "explore/scenarios/scenarios.h"
 #include "godwit/soft.h"
 
@@ -25,18 +27,38 @@ gw_small_machine(unsigned n_cpus, struct gw_machine **out)
 	return gw_explore_machine(&config, out, NULL);
 }
 
+void
+gw_small_name_space(const struct gw_mm *mm, const char *name)
+{
+	gw_explore_name(mm, sizeof(*mm), name);
+	gw_explore_name(&mm->mmap_lock, sizeof(mm->mmap_lock), "mmap lock");
+	gw_explore_name(&mm->table_lock, sizeof(mm->table_lock), "table lock");
+	gw_explore_name(mm->leaf_locks, sizeof(mm->leaf_locks), "leaf lock");
+}
+
 int
 gw_small_space(struct gw_machine *m, const char *name, struct gw_mm **out)
 {
 	int err = gw_mm_create(m, out);
 
-	if (err)
-		return err;
-	gw_explore_name(*out, sizeof(**out), name);
-	gw_explore_name(&(*out)->mmap_lock, sizeof((*out)->mmap_lock), "mmap lock");
-	gw_explore_name(&(*out)->table_lock, sizeof((*out)->table_lock), "table lock");
-	gw_explore_name((*out)->leaf_locks, sizeof((*out)->leaf_locks), "leaf lock");
-	return 0;
+	if (!err)
+		gw_small_name_space(*out, name);
+	return err;
+}
+
+const struct gw_vma *
+gw_small_name_vma_(const struct gw_mm *mm, gw_vaddr_t addr, const char *const names[4])
+{
+	const struct gw_vma *vma = gw_vma_find(mm, addr);
+	const struct gw_anon_vma *anon_vma = gw_ptr_load_relaxed(&vma->anon_vma);
+
+	gw_explore_name(vma, sizeof(*vma), names[0]);
+	gw_explore_name(&vma->pgoff, sizeof(vma->pgoff), names[1]);
+	if (anon_vma) {
+		gw_explore_name(&anon_vma->lock, sizeof(anon_vma->lock), names[2]);
+		gw_explore_name(&anon_vma->refs, sizeof(anon_vma->refs), names[3]);
+	}
+	return vma;
 }
 
 gw_pfn_t
@@ -69,8 +91,8 @@ gw_small_isolate(struct gw_machine *m, gw_pfn_t pfn, struct gw_page_list *list)
 	return gw_isolate_page(m, pfn, GW_MIGRATE_SYNC, list);
 }
 
-static int
-new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+int
+gw_small_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
 {
 	(void)ctx;
 	(void)src;
@@ -80,11 +102,37 @@ new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t
 int
 gw_small_migrate(struct gw_machine *m, struct gw_page_list *list, enum gw_migrate_mode mode)
 {
-	const struct gw_migrate_target target = {.get_new_page = new_page};
+	const struct gw_migrate_target target = {.get_new_page = gw_small_new_page};
 	int left = gw_migrate_pages(m, list, &target, mode, GW_MR_SYSCALL, NULL);
 
 	gw_putback_movable_pages(m, list);
 	return left;
+}
+
+/* The next pass gets none, which ends the call. */
+static int
+only_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+{
+	gw_pfn_t *only = ctx;
+
+	(void)m;
+	(void)src;
+	(void)order;
+	if (*only == GW_PFN_NONE)
+		return -ENOMEM;
+	*dst = *only;
+	*only = GW_PFN_NONE;
+	return 0;
+}
+
+bool
+gw_small_migrate_once(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t dst)
+{
+	const struct gw_migrate_target target = {.get_new_page = only_page, .ctx = &dst};
+	int left = gw_migrate_pages(m, list, &target, GW_MIGRATE_ASYNC, GW_MR_SYSCALL, NULL);
+
+	gw_putback_movable_pages(m, list);
+	return left == 0;
 }
 
 static const char *
@@ -96,8 +144,9 @@ entry_name(gw_pte_t pte)
 	case GW_PTE_IS_PRESENT:
 		return pte & GW_PTE_WRITE ? "present, write," : "present, read,";
 	case GW_PTE_MIGRATION_READ:
+		return "migration, read,";
 	case GW_PTE_MIGRATION_WRITE:
-		return "migration";
+		return "migration, write,";
 	default:
 		return "swap";
 	}
@@ -120,17 +169,42 @@ entry_of(const struct gw_mm *mm, gw_vaddr_t addr)
 }
 
 void
+gw_small_add_entry(
+	const char *whose, const struct gw_mm *mm, gw_vaddr_t addr, char *line, size_t size)
+{
+	gw_pte_t pte = entry_of(mm, addr);
+	size_t n = strlen(line);
+
+	n += (size_t)snprintf(line + n, size - n, "; %s: %s", whose, entry_name(pte));
+	if (pte && n < size)
+		snprintf(line + n, size - n, " frame %u", gw_pte_pfn(pte));
+}
+
+void
+gw_small_describe_page(const struct gw_machine *m, gw_pfn_t pfn, char *line, size_t size)
+{
+	const struct gw_page *page = gw_page(m, pfn);
+	uint32_t flags = gw_page_flags(page);
+
+	snprintf(line, size, "frame %u: refs %u, maps %u%s%s", pfn, gw_ref_read(&page->refcount),
+		gw_u32_load_relaxed(&page->mapcount), flags & GW_PG_LOCKED ? ", locked" : "",
+		flags & GW_PG_WAITERS ? ", waiters" : "");
+}
+
+void
 gw_small_describe(const struct gw_mm *mm, gw_vaddr_t addr, gw_pfn_t pfn, char *line, size_t size)
 {
-	const struct gw_page *page = gw_page(mm->machine, pfn);
-	uint32_t flags = gw_page_flags(page);
-	gw_pte_t pte = entry_of(mm, addr);
-	int n;
+	gw_small_describe_page(mm->machine, pfn, line, size);
+	gw_small_add_entry("entry", mm, addr, line, size);
+}
 
-	n = snprintf(line, size, "frame %u: refs %u, maps %u%s%s; entry: %s", pfn,
-		gw_ref_read(&page->refcount), gw_u32_load_relaxed(&page->mapcount),
-		flags & GW_PG_LOCKED ? ", locked" : "", flags & GW_PG_WAITERS ? ", waiters" : "",
-		entry_name(pte));
-	if (pte && n > 0 && (size_t)n < size)
-		snprintf(line + n, size - (size_t)n, " frame %u", gw_pte_pfn(pte));
+void
+gw_small_add_place(const struct gw_vma *vma, gw_pfn_t pfn, char *line, size_t size)
+{
+	uint64_t index = gw_frame_index(gw_page(vma->mm->machine, pfn));
+	size_t n = strlen(line);
+
+	snprintf(line + n, size - n, "; rmap looks at %#llx",
+		(unsigned long long)(gw_vma_start(vma) +
+				     ((index - gw_vma_pgoff(vma)) << GW_PAGE_SHIFT)));
 }

@@ -199,6 +199,8 @@ enum gw_explore_kind {
 /* "deadlock", "use after free" ... */
 const char *gw_explore_kind_name(enum gw_explore_kind kind);
 
+struct gw_explore_result;
+
 /* Zero is a good default for every member. */
 struct gw_explore_options {
 	enum gw_explore_search search;
@@ -215,8 +217,8 @@ struct gw_explore_options {
 	bool no_minimise; /* keep a finding's schedule as it was found */
 	/* Called after each run that was carried through, with its state; may be NULL. */
 	void (*outcome)(void *ctx, const void *state);
-	/* Called about twice a second; may be NULL. */
-	void (*progress)(void *ctx, uint64_t runs, double seconds);
+	/* Called about twice a second, with the counts so far; may be NULL. */
+	void (*progress)(void *ctx, const struct gw_explore_result *so_far, double seconds);
 	void *ctx;
 };
 
@@ -237,9 +239,12 @@ struct gw_explore_result {
 	char message[GW_MESSAGE_MAX];
 
 	enum gw_explore_extent extent;
-	unsigned bound;	       /* preemptions, if bounded */
-	uint64_t runs, steps;  /* runs begun, steps of all of them */
-	uint64_t cut;	       /* runs given up since others had covered them */
+	unsigned bound;	      /* preemptions, if bounded */
+	uint64_t runs, steps; /* runs begun, steps of all of them */
+	uint64_t cut;	      /* runs given up since others had covered them */
+	/* Different ones that runs ended in, before check(): by a hash of the scenario's state and
+	 * of all frames' descriptors, not their bytes. */
+	uint64_t states;
 	uint64_t findings;     /* 0, 1; more with keep_going */
 	uint64_t runs_to_find; /* the first one was in this run, counted from 1 */
 	double seconds, seconds_to_find;
@@ -262,8 +267,8 @@ void gw_explore_result_free(struct gw_explore_result *result);
 
 /*
  * The result as text, line by line: what was found or how far was looked; for a finding the
- * timeline, one column per task, and its schedule.
- *   width  characters of a line, 80 at least
+ * timeline, one column per task, where the state changes the state, what broke, and the schedule.
+ *   width  characters of a line, 40 at least; too few for columns: tasks one below the other
  */
 void gw_explore_report(const struct gw_explore_scenario *scenario,
 	const struct gw_explore_result *result, unsigned width,

@@ -26,15 +26,21 @@ gw_percpu_destroy(gw_percpu_u64 *c, void (*release)(void *ctx, void *p, size_t b
 	c->rows = NULL;
 }
 
-void
-gw_percpu_add(gw_percpu_u64 *c, unsigned counter, int64_t n)
+gw_atomic_u64 *
+gw_percpu_word(gw_percpu_u64 *c, unsigned counter)
 {
 	unsigned cpu = gw_current_cpu();
-	gw_atomic_u64 *word;
 
 	if (cpu >= c->n_cpus || counter >= c->n_counters)
 		gw_sync_bug("a counter or CPU that a per-CPU counter does not have");
-	word = &c->rows[cpu * c->n_counters + counter];
+	return &c->rows[cpu * c->n_counters + counter];
+}
+
+void
+gw_percpu_add(gw_percpu_u64 *c, unsigned counter, int64_t n)
+{
+	gw_atomic_u64 *word = gw_percpu_word(c, counter);
+
 	gw_sched_access(&word->v, sizeof(word->v), GW_ADDS);
 	word->v += (uint64_t)n;
 }

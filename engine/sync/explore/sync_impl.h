@@ -210,6 +210,7 @@ GW_MUST_CHECK int gw_percpu_init(gw_percpu_u64 *c, unsigned n_counters, unsigned
 	void *(*alloc)(void *ctx, size_t bytes), void *ctx);
 void gw_percpu_destroy(
 	gw_percpu_u64 *c, void (*release)(void *ctx, void *p, size_t bytes), void *ctx);
+gw_atomic_u64 *gw_percpu_word(gw_percpu_u64 *c, unsigned counter);
 void gw_percpu_add(gw_percpu_u64 *c, unsigned counter, int64_t n);
 int64_t gw_percpu_sum(const gw_percpu_u64 *c, unsigned counter);
 

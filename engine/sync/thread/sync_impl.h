@@ -416,8 +416,8 @@ void gw_percpu_destroy(
 	gw_percpu_u64 *c, void (*release)(void *ctx, void *p, size_t bytes), void *ctx);
 int64_t gw_percpu_sum(const gw_percpu_u64 *c, unsigned counter);
 
-static inline void
-gw_percpu_add(gw_percpu_u64 *c, unsigned counter, int64_t n)
+static inline gw_atomic_u64 *
+gw_percpu_word(gw_percpu_u64 *c, unsigned counter)
 {
 	unsigned cpu = gw_current_cpu();
 
@@ -425,7 +425,13 @@ gw_percpu_add(gw_percpu_u64 *c, unsigned counter, int64_t n)
 	if (cpu >= c->n_cpus || counter >= c->n_counters)
 		gw_sync_bug("a counter or CPU that a per-CPU counter does not have");
 #endif
-	gw_u64_add_relaxed(&c->rows[cpu * c->row + counter], (uint64_t)n);
+	return &c->rows[cpu * c->row + counter];
+}
+
+static inline void
+gw_percpu_add(gw_percpu_u64 *c, unsigned counter, int64_t n)
+{
+	gw_u64_add_relaxed(gw_percpu_word(c, counter), (uint64_t)n);
 }
 
 #endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cli_fixture.h - running the command as its users do.
+ *
+ * The command is $GODWIT; it is run by the shell, its streams in files of a directory of
+ * their own, $T. In that is small.tar, a recorded host of few frames.
+ */
+#ifndef GODWIT_CLI_FIXTURE_H
+#define GODWIT_CLI_FIXTURE_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct outcome {
+	int status; /* 128 + signal if it was killed */
+	char *out, *err;
+};
+
+/* Run a shell command in which "godwit" is the command. outcome_free() afterwards. */
+struct outcome run(const char *command);
+void outcome_free(struct outcome *o);
+/* Run, and expect this status and a silent stderr. What it printed is the caller's to free. */
+char *run_well(const char *command, int status);
+/* The same, of one line of JSON. */
+json_t *run_json(const char *command, int status);
+
+size_t lines_of(const char *text);
+/* Printable ASCII in lines of at most 80. */
+void assert_plain(const char *what, const char *text);
+
+/* Before and after all tests. */
+int cli_make_directory(void **state);
+int cli_remove_directory(void **state);
+
+#endif
