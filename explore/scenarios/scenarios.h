@@ -7,6 +7,8 @@
 #include "godwit/explore.h"
 #include "godwit/godwit.h"
 
+extern const struct gw_explore_scenario gw_scenario_fault_extra_reference;
+extern const struct gw_explore_scenario gw_scenario_misplaced_preconditions;
 extern const struct gw_explore_scenario gw_scenario_put_and_wait;
 
 /* ---- small.c: a machine of 64 frames, an address space, pages ---- */
@@ -29,5 +31,23 @@ int gw_small_migrate(struct gw_machine *m, struct gw_page_list *list, enum gw_mi
 /* "frame 5: refs 2, maps 1, locked, waiters; entry: frame 5 write" */
 void gw_small_describe(
 	const struct gw_mm *mm, gw_vaddr_t addr, gw_pfn_t pfn, char *line, size_t size);
+
+/* ---- nodes.c ---- */
+
+#define GW_TWO_NODES_VALUE 42
+
+/* Frames below GW_SMALL_FRAMES / 2 are node 0's, CPU n is on node n. A file of one page, whose
+ * first word is the value, cached on node 0; two address spaces that map it, but have no entry yet.
+ * Pages are migrated on faults. */
+struct gw_two_nodes {
+	struct gw_machine *m;
+	struct gw_mapping *file;
+	struct gw_mm *mm[2];
+	gw_vaddr_t addr[2];
+	gw_pfn_t pfn; /* where the page is at first */
+};
+
+GW_MUST_CHECK int gw_two_nodes_make(struct gw_two_nodes *t);
+void gw_two_nodes_unmake(struct gw_two_nodes *t);
 
 #endif

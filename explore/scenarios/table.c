@@ -3,6 +3,8 @@
 #include "explore/scenarios/scenarios.h"
 
 const struct gw_explore_scenario *const gw_explore_scenarios[] = {
+	&gw_scenario_fault_extra_reference,
+	&gw_scenario_misplaced_preconditions,
 	&gw_scenario_put_and_wait,
 	NULL,
 };
