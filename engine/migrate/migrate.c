@@ -207,23 +207,18 @@ leave(struct migration *mg, gw_pfn_t src, gw_pfn_t dst, int err)
 	keep(mg, src, err);
 }
 
-/* Split the locked page into isolated single frames. 0, or why it stays whole. */
+/* Split the locked page into isolated single frames, which are put on mg->pieces. 0, or why it
+ * stays whole. */
 static int
 split_page(struct migration *mg, gw_pfn_t src, unsigned order)
 {
-	struct gw_machine *m = mg->m;
-	gw_refcount *refs = &gw_page(m, src)->refcount;
-	uint32_t expected = gw_owner_expected_refs(m, src);
 	int err;
 
 	if (order == 0 || mg->reason == GW_MR_NUMA_MISPLACED)
 		return -EINVAL; /* a misplaced page is not worth splitting (FACTS 2.3) */
-	if (!gw_ref_freeze(refs, expected))
-		return -EBUSY;
-	err = gw_owner_split(m, src, order);
+	err = gw_owner_split(mg->m, src, order, &mg->pieces);
 	if (!err)
-		gw_split_page(m, src, order, expected); /* as the head: isolated, too */
-	gw_ref_unfreeze(refs, expected);
+		gw_list_push_front(mg->m, &mg->pieces, src);
 	return err;
 }
 
@@ -248,9 +243,6 @@ split_or_stop(struct migration *mg, gw_pfn_t src)
 	count_large_failed(mg, order);
 	mg->stats.split++;
 	mg->huge_split += order >= m->config.pageblock_order;
-	gw_list_push_back(m, &mg->pieces, src);
-	for (gw_pfn_t i = 1; i < (gw_pfn_t)1 << order; i++)
-		gw_list_push_back(m, &mg->pieces, src + i);
 	return true;
 }
 

@@ -47,15 +47,23 @@ cache_migrates(const struct gw_machine *m, gw_pfn_t page)
 		       : (gw_page_flags(gw_page(m, page)) & GW_PG_SWAPCACHE) != 0;
 }
 
-/* The node that the page should be on, -1: leave it. What is cheap to know comes first (E2, E3). */
+/* Can the page be moved at all? What is cheap to know (E2). */
+static bool
+may_move(const struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma)
+{
+	uint32_t flags = gw_page_flags(gw_page(m, page));
+
+	return !gw_page_mapped(m, page) && !(flags & GW_PG_WRITEBACK) && flags & GW_PG_UPTODATE &&
+	       cache_migrates(m, page) && gw_flags_order(flags) == 0 && gw_vma_migratable(vma);
+}
+
+/* The node that the page should be on, -1: leave it. The policy is asked last (E3). */
 static int
 wanted_node(struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma, gw_vaddr_t addr)
 {
-	uint32_t flags = gw_page_flags(gw_page(m, page));
 	struct gw_policy policy;
 
-	if (gw_page_mapped(m, page) || flags & GW_PG_WRITEBACK || !(flags & GW_PG_UPTODATE) ||
-		!cache_migrates(m, page) || gw_flags_order(flags) > 0 || !gw_vma_migratable(vma))
+	if (gw_fix(m, GW_FIX_MISPLACED_PRECONDITIONS) && !may_move(m, page, vma))
 		return -1;
 	policy = gw_vma_policy(vma);
 	return gw_policy_misplaced(m, &policy, gw_vma_index(vma, addr), gw_page_node(m, page));

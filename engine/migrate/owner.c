@@ -237,13 +237,33 @@ gw_owner_unmap_end(struct gw_machine *m, struct gw_unmapped *unmapped)
 		gw_anon_vma_put(unmapped->anon_vma);
 }
 
-int
-gw_owner_split(struct gw_machine *m, gw_pfn_t page, unsigned order)
+/* Frozen, so that nobody meets the frames half split. */
+static int
+split_frozen(struct gw_machine *m, gw_pfn_t page, unsigned order, uint32_t refs)
 {
-	const struct gw_movable_ops *ops;
+	const struct gw_movable_ops *ops = movable_ops(m, page);
+	int err = ops->split ? ops->split(m, page, order) : -EBUSY;
 
-	if (!has_movable_ops(m, page))
+	if (!err)
+		gw_split_page(m, page, order, refs); /* as the head: isolated, too */
+	return err;
+}
+
+int
+gw_owner_split(struct gw_machine *m, gw_pfn_t page, unsigned order, struct gw_page_list *list)
+{
+	gw_refcount *refs = &gw_page(m, page)->refcount;
+	uint32_t expected;
+	int err;
+
+	if (!has_movable_ops(m, page)) /* of large pages that rmap knows, all are anonymous */
+		return gw_split_huge_to_list(m, page, list);
+	expected = gw_owner_expected_refs(m, page);
+	if (!gw_ref_freeze(refs, expected))
 		return -EBUSY;
-	ops = movable_ops(m, page);
-	return ops->split ? ops->split(m, page, order) : -EBUSY;
+	err = split_frozen(m, page, order, expected);
+	gw_ref_unfreeze(refs, expected);
+	for (gw_pfn_t i = 1; !err && i < (gw_pfn_t)1 << order; i++)
+		gw_list_push_back(m, list, page + i);
+	return err;
 }

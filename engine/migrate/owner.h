@@ -96,7 +96,8 @@ void gw_owner_remap(
 /* Between the unlocking of the new page and of the old one (A15). */
 void gw_owner_unmap_end(struct gw_machine *m, struct gw_unmapped *unmapped);
 
-/* May the page, its references frozen, be split now? 0 or a negative errno. */
-int gw_owner_split(struct gw_machine *m, gw_pfn_t page, unsigned order);
+/* Split the isolated page, locked, into single frames, isolated as it is: those behind the head are
+ * added to `list`. 0 or a negative errno with nothing changed. */
+int gw_owner_split(struct gw_machine *m, gw_pfn_t page, unsigned order, struct gw_page_list *list);
 
 #endif

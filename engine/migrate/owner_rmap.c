@@ -306,7 +306,8 @@ hand_over(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool copied, uint32_
 static int
 move_page(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode, bool copied)
 {
-	uint32_t faults = mode == GW_MIGRATE_FAULT; /* references of the task that faulted (E9) */
+	/* References of the task that faulted (E9). */
+	uint32_t faults = mode == GW_MIGRATE_FAULT && gw_fix(m, GW_FIX_FAULT_EXTRA_REFERENCE);
 	bool in_cache = gw_rmap_in_cache(m, src);
 
 	GW_BUG_ON(m, gw_page_mapped(m, src));

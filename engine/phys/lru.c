@@ -381,6 +381,54 @@ gw_page_mark_accessed(struct gw_machine *m, gw_pfn_t pfn)
 		gw_count(m, GW_VM_PGACTIVATE, 1);
 }
 
+/* ---- splitting ---- */
+
+void
+gw_lru_split_begin(struct gw_machine *m, gw_pfn_t head)
+{
+	gw_spin_lock(&page_node(m, head)->lru_lock);
+}
+
+void
+gw_lru_split_end(struct gw_machine *m, gw_pfn_t head)
+{
+	gw_spin_unlock(&page_node(m, head)->lru_lock);
+}
+
+static void
+insert_behind(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t before, gw_pfn_t pfn)
+{
+	gw_pfn_t after = gw_page(m, before)->next;
+
+	gw_page(m, pfn)->prev = before;
+	gw_page(m, pfn)->next = after;
+	gw_page(m, before)->next = pfn;
+	if (after == GW_PFN_NONE)
+		list->last = pfn;
+	else
+		gw_page(m, after)->prev = pfn;
+	list->n++;
+}
+
+void
+gw_lru_split_piece(
+	struct gw_machine *m, gw_pfn_t head, gw_pfn_t piece, struct gw_page_list *isolated)
+{
+	struct gw_node *node = page_node(m, head);
+	uint32_t flags = gw_page_flags(gw_page(m, piece));
+
+	/* The head counts for all frames until its order says otherwise: sums stay as they are. */
+	if (flags & GW_PG_LRU) {
+		insert_behind(m, &node->lru[flags_lru(flags)], head, piece);
+	} else if (isolated) {
+		gw_list_push_back(m, isolated, piece);
+	} else if (flags & GW_PG_LRU_HELD) { /* the head alone stays isolated */
+		count_isolated(node, flags, false);
+		gw_u32_and_relaxed(&gw_page(m, piece)->flags, ~(GW_PG_LRU_HELD | GW_PG_ISOLATED));
+		lru_link(m, node, piece);
+	}
+}
+
 void
 gw_lru_release(struct gw_machine *m, gw_pfn_t pfn)
 {

@@ -427,6 +427,16 @@ void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner);
  */
 void gw_lru_await_drains(struct gw_machine *m);
 
+/*
+ * The LRU's part of a split (B12): between the first two the LRU lock of head's node is held. A
+ * piece, made with the head's LRU marks by gw_split_piece(), goes behind it on its list, or to
+ * `isolated` if the page is isolated; without such a list, from isolation to the LRU list.
+ */
+void gw_lru_split_begin(struct gw_machine *m, gw_pfn_t head);
+void gw_lru_split_piece(
+	struct gw_machine *m, gw_pfn_t head, gw_pfn_t piece, struct gw_page_list *isolated);
+void gw_lru_split_end(struct gw_machine *m, gw_pfn_t head);
+
 /* ---- reclaim's view ---- */
 
 /*

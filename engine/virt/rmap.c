@@ -15,14 +15,14 @@
 #include "engine/store/store.h"
 #include "engine/virt/rmap.h"
 
-static void
-write_lock_root(struct gw_anon_vma *anon_vma)
+void
+gw_anon_vma_write_lock(struct gw_anon_vma *anon_vma)
 {
 	gw_rw_write_lock(gw_anon_vma_lock(anon_vma));
 }
 
-static void
-write_unlock_root(struct gw_anon_vma *anon_vma)
+void
+gw_anon_vma_write_unlock(struct gw_anon_vma *anon_vma)
 {
 	gw_rw_write_unlock(gw_anon_vma_lock(anon_vma));
 }
@@ -124,9 +124,9 @@ link_vma(struct gw_vma *vma, struct gw_anon_vma *anon_vma)
 
 	if (!link)
 		return -ENOMEM;
-	write_lock_root(anon_vma);
+	gw_anon_vma_write_lock(anon_vma);
 	add_link(link, vma, anon_vma);
-	write_unlock_root(anon_vma);
+	gw_anon_vma_write_unlock(anon_vma);
 	return 0;
 }
 
@@ -136,7 +136,7 @@ publish(struct gw_vma *vma, struct gw_anon_vma *anon_vma, struct gw_anon_link *l
 {
 	bool first;
 
-	write_lock_root(anon_vma);
+	gw_anon_vma_write_lock(anon_vma);
 	gw_spin_lock(&vma->mm->table_lock);
 	first = !gw_ptr_load_relaxed(&vma->anon_vma);
 	if (first) {
@@ -144,7 +144,7 @@ publish(struct gw_vma *vma, struct gw_anon_vma *anon_vma, struct gw_anon_link *l
 		gw_ptr_store_release(&vma->anon_vma, anon_vma);
 	}
 	gw_spin_unlock(&vma->mm->table_lock);
-	write_unlock_root(anon_vma);
+	gw_anon_vma_write_unlock(anon_vma);
 	return first;
 }
 
@@ -210,10 +210,10 @@ gw_anon_vma_unlink(struct gw_vma *vma)
 	struct gw_anon_link *link;
 
 	while ((link = vma->links)) {
-		write_lock_root(link->anon_vma);
+		gw_anon_vma_write_lock(link->anon_vma);
 		gw_itree_remove(&link->anon_vma->links, &link->node);
 		vma->links = link->next;
-		write_unlock_root(link->anon_vma);
+		gw_anon_vma_write_unlock(link->anon_vma);
 		gw_anon_vma_put(link->anon_vma);
 		release_link(vma->mm->machine, link);
 	}
@@ -252,10 +252,10 @@ static void
 move_links(struct gw_vma *vma)
 {
 	for (struct gw_anon_link *link = vma->links; link; link = link->next) {
-		write_lock_root(link->anon_vma);
+		gw_anon_vma_write_lock(link->anon_vma);
 		gw_itree_remove(&link->anon_vma->links, &link->node);
 		insert_link(link);
-		write_unlock_root(link->anon_vma);
+		gw_anon_vma_write_unlock(link->anon_vma);
 	}
 }
 
@@ -270,7 +270,7 @@ gw_vma_change_begin(struct gw_vma *vma)
 	}
 	if (!anon_vma)
 		return;
-	write_lock_root(anon_vma);
+	gw_anon_vma_write_lock(anon_vma);
 	if (!gw_fix(anon_vma->machine, GW_FIX_ROOT_ANON_VMA_LOCK))
 		return;
 	for (struct gw_anon_link *link = vma->links; link; link = link->next)
@@ -285,7 +285,7 @@ gw_vma_change_end(struct gw_vma *vma)
 	if (anon_vma) {
 		if (gw_fix(anon_vma->machine, GW_FIX_ROOT_ANON_VMA_LOCK))
 			insert_links(vma);
-		write_unlock_root(anon_vma);
+		gw_anon_vma_write_unlock(anon_vma);
 		if (!gw_fix(anon_vma->machine, GW_FIX_ROOT_ANON_VMA_LOCK))
 			move_links(vma);
 	}

@@ -116,6 +116,9 @@ void gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte);
 /* The page's anon_vma with a counted reference, or NULL if it cannot be trusted (D3). */
 struct gw_anon_vma *gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page);
 void gw_anon_vma_put(struct gw_anon_vma *anon_vma);
+/* The lock of its family, for writing: no walk, no VMA of it changes. */
+void gw_anon_vma_write_lock(struct gw_anon_vma *anon_vma);
+void gw_anon_vma_write_unlock(struct gw_anon_vma *anon_vma);
 
 /* Page offset of a frame of a page that rmap knows, tails included (B17). */
 uint64_t gw_page_pgoff(const struct gw_machine *m, gw_pfn_t frame);

@@ -12,12 +12,14 @@ extern const struct gw_explore_scenario gw_scenario_anon_vma_refcount;
 extern const struct gw_explore_scenario gw_scenario_atomic_counters;
 extern const struct gw_explore_scenario gw_scenario_buddy_order_clamp;
 extern const struct gw_explore_scenario gw_scenario_charge_before_put;
+extern const struct gw_explore_scenario gw_scenario_fault_extra_reference;
 extern const struct gw_explore_scenario gw_scenario_faulters;
 extern const struct gw_explore_scenario gw_scenario_fork_tail_order;
 extern const struct gw_explore_scenario gw_scenario_fork_write_entry;
 extern const struct gw_explore_scenario gw_scenario_freeze_under_lock;
 extern const struct gw_explore_scenario gw_scenario_local_lru_drain;
 extern const struct gw_explore_scenario gw_scenario_mapped_recheck;
+extern const struct gw_explore_scenario gw_scenario_misplaced_preconditions;
 extern const struct gw_explore_scenario gw_scenario_mremap_pte_lock;
 extern const struct gw_explore_scenario gw_scenario_newpage_trylock;
 extern const struct gw_explore_scenario gw_scenario_no_touch_after_drop;
@@ -150,5 +152,23 @@ struct gw_faulters {
 
 /* With n such tasks, GW_FAULTERS_MOST at most, that wait as in `era`; any result is fine. */
 void gw_faulters_scenario(enum gw_wait_era era, unsigned n, struct gw_explore_scenario *out);
+
+/* ---- nodes.c ---- */
+
+#define GW_TWO_NODES_VALUE 42
+
+/* Frames below GW_SMALL_FRAMES / 2 are node 0's, CPU n is on node n. A file of one page, whose
+ * first word is the value, cached on node 0; two address spaces that map it, but have no entry yet.
+ * Pages are migrated on faults. */
+struct gw_two_nodes {
+	struct gw_machine *m;
+	struct gw_mapping *file;
+	struct gw_mm *mm[2];
+	gw_vaddr_t addr[2];
+	gw_pfn_t pfn; /* where the page is at first */
+};
+
+GW_MUST_CHECK int gw_two_nodes_make(struct gw_two_nodes *t);
+void gw_two_nodes_unmake(struct gw_two_nodes *t);
 
 #endif

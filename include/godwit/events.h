@@ -43,6 +43,10 @@
 	X(PGSTEAL_DIRECT, "pgsteal_direct")                                                        \
 	X(PAGEOUTRUN, "pageoutrun")                                                                \
 	X(ALLOCSTALL, "allocstall")                                                                \
+	X(BALLOON_INFLATE, "balloon_inflate")                                                      \
+	X(BALLOON_DEFLATE, "balloon_deflate")                                                      \
+	X(BALLOON_MIGRATE, "balloon_migrate")                                                      \
+	X(COW_KSM, "cow_ksm")                                                                      \
 	X(NUMA_PTE_UPDATES, "numa_pte_updates")                                                    \
 	X(NUMA_HINT_FAULTS, "numa_hint_faults")                                                    \
 	X(NUMA_HINT_FAULTS_LOCAL, "numa_hint_faults_local")                                        \

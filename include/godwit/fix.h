@@ -59,7 +59,11 @@
 	X(ANON_STAYS_ANON, "anon-stays-anon", "A7",                                                \
 		"an anonymous page keeps its anon_vma until it is freed")                          \
 	X(CHARGE_BEFORE_PUT, "charge-before-put", "A9, E13",                                       \
-		"the charge has moved before the old page's last reference goes")
+		"the charge has moved before the old page's last reference goes")                  \
+	X(FAULT_EXTRA_REFERENCE, "fault-extra-reference", "E9",                                    \
+		"a migration on a fault accounts for the fault's own reference")                   \
+	X(MISPLACED_PRECONDITIONS, "misplaced-preconditions", "E2, E4",                            \
+		"a page that somebody maps, writes out or reads in is not pulled over by a fault")
 
 #define GW_FIX_CONSTANT_(constant, name, rows, what) GW_FIX_##constant,
 enum gw_fix { GW_FIXES(GW_FIX_CONSTANT_) GW_FIX_NR };

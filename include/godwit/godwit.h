@@ -17,6 +17,7 @@
 #include "compact.h"
 #include "contig.h"
 #include "mm.h"
+#include "balloon.h"
 #include "file.h"
 #include "swap.h"
 #include "memcg.h"
