@@ -129,7 +129,9 @@ check_zone(struct gw_explorer *x, const struct gw_machine *m, const struct gw_zo
 	uint64_t free_frames = 0;
 
 	for (unsigned o = 0; o <= m->config.max_order; o++)
-		free_frames += zone->free_area[o].nr_free << o;
+		free_frames +=
+			(zone->free_area[o].nr_free - zone->free_area[o].lists[GW_MT_ISOLATE].n)
+			<< o;
 	if (free_frames != zone->nr_free.v)
 		gw_x_found(x, GW_EXPLORE_BUG,
 			"I10: zone %s counts %llu free frames, and its free areas hold %llu",

@@ -24,13 +24,27 @@ test_all_are_clean(void **state)
 	}
 }
 
+/* What godwit check does: half of the time for each. */
+static void
+look_without(const struct gw_explore_scenario *scenario, enum gw_fix fix,
+	struct gw_explore_result *result)
+{
+	struct gw_explore_options options = {.without = GW_WITHOUT(fix), .max_seconds = 5};
+
+	assert_int_equal(gw_explore_run(scenario, &options, result), 0);
+	if (result->kind != GW_EXPLORE_NOTHING)
+		return;
+	gw_explore_result_free(result);
+	options.search = GW_EXPLORE_PREEMPT;
+	assert_int_equal(gw_explore_run(scenario, &options, result), 0);
+}
+
 static void
 found_without(const struct gw_explore_scenario *scenario, enum gw_fix fix)
 {
-	struct gw_explore_options options = {.without = GW_WITHOUT(fix), .max_seconds = 10};
 	struct gw_explore_result result;
 
-	assert_int_equal(gw_explore_run(scenario, &options, &result), 0);
+	look_without(scenario, fix, &result);
 	print_message("# %s without %s: %s: run %llu, %.2f s, %zu steps, %s\n", scenario->name,
 		gw_fixes[fix].name, gw_explore_kind_name(result.kind),
 		(unsigned long long)result.runs_to_find, result.seconds_to_find, result.n_trace,

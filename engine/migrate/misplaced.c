@@ -123,6 +123,8 @@ migrate_misplaced(struct gw_machine *m, gw_pfn_t page, unsigned node)
 		return page;
 	gw_page_unlock(m, page);
 	gw_put_page(m, page); /* S6 */
+	if (!gw_fix(m, GW_FIX_CHARGE_BEFORE_PUT))
+		gw_owner_move_charge(m, dst, page);
 	return dst;
 }
 

@@ -208,13 +208,25 @@ unlock(void *arg)
 	gw_rw_read_unlock(&held->mm->mmap_lock);
 }
 
+/* How to wait for the page: without their fixes as it once was, everywhere or if it is to leave
+ * memory that goes offline (C2). */
+static enum gw_wait_era
+era_for(const struct gw_machine *m, gw_pfn_t page)
+{
+	bool holds = !gw_fix(m, GW_FIX_PUT_AND_WAIT);
+
+	if (!gw_fix(m, GW_FIX_OFFLINE_DROP_WAITERS))
+		holds |= gw_pageblock_type(m, page) == GW_MT_ISOLATE;
+	return holds ? GW_ERA_HOLD : m->wait_era;
+}
+
 int
 gw_migration_entry_wait(struct gw_mm *mm, gw_atomic_u64 *entry, gw_spinlock *lock)
 {
 	struct gw_machine *m = mm->machine;
 	struct held held = {.mm = mm, .lock = lock};
 	gw_pfn_t page = gw_page_head(m, gw_pte_pfn(gw_u64_load_relaxed(entry))); /* C10 */
-	enum gw_wait_era era = gw_fix(m, GW_FIX_PUT_AND_WAIT) ? m->wait_era : GW_ERA_HOLD;
+	enum gw_wait_era era = era_for(m, page);
 	int err;
 
 	/* I1: the entry that we see pins the page, and its lock */

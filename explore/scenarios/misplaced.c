@@ -2,9 +2,9 @@
 /*
  * misplaced.c - a page is pulled over from under somebody who has it mapped (FACTS E2).
  *
- * Two tasks of different nodes read one page of a file. Whoever comes first maps it, maybe after
- * pulling it over; to the second it is misplaced, but mapped: moving it now would take no entry
- * away. So the cheap questions come before the policy's, and moving such a page is a bug (E4).
+ * History. Lee Schermerhorn's migrate on fault (2012) asks what is cheap to know before it asks the
+ * policy: a page that somebody maps has entries, which a move on a fault does not take away.
+ * Two tasks of different nodes read one page of a file; to the second it is misplaced, but mapped.
  */
 #include "explore/scenarios/scenarios.h"
 #include "godwit/soft.h"

@@ -63,7 +63,9 @@
 	X(FAULT_EXTRA_REFERENCE, "fault-extra-reference", "E9",                                    \
 		"a migration on a fault accounts for the fault's own reference")                   \
 	X(MISPLACED_PRECONDITIONS, "misplaced-preconditions", "E2, E4",                            \
-		"a page that somebody maps, writes out or reads in is not pulled over by a fault")
+		"a page that somebody maps, writes out or reads in is not pulled over by a fault") \
+	X(OFFLINE_DROP_WAITERS, "offline-drop-waiters", "C2",                                      \
+		"who waits for a page that leaves memory which goes offline holds no reference")
 
 #define GW_FIX_CONSTANT_(constant, name, rows, what) GW_FIX_##constant,
 enum gw_fix { GW_FIXES(GW_FIX_CONSTANT_) GW_FIX_NR };
