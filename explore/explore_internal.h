@@ -289,6 +289,10 @@ void gw_x_object_name(const struct gw_explorer *x, uintptr_t address, char *out,
 /* The last event is over: what it changed must be right. Ends in gw_x_found() if it is not. */
 void gw_x_invariants_check(struct gw_explorer *x);
 
+/* The frame that has the lock and the references of the page that `frame` is part of; GW_PFN_NONE:
+ * there is no such frame. Not a step. */
+gw_pfn_t gw_x_head(const struct gw_machine *m, gw_pfn_t frame);
+
 /* ---- states.c ---- */
 
 /* The run is over: has another one ended in this state? Counts in the result. */

@@ -31,16 +31,15 @@ read_entry(const struct gw_x_entries *e, uint32_t i)
 	return *(const uint64_t *)e->words[i]; /* cppcheck-suppress intToPointerCast */
 }
 
-/* The frame that a migration entry's page is locked at, or GW_PFN_NONE: the page is not there. */
-static gw_pfn_t
-head_of(const struct gw_machine *m, gw_pfn_t pfn)
+gw_pfn_t
+gw_x_head(const struct gw_machine *m, gw_pfn_t frame)
 {
 	const struct gw_page *page;
 
-	if (pfn >= m->n_frames)
+	if (frame >= m->n_frames)
 		return GW_PFN_NONE;
-	page = &m->pages[pfn];
-	return gw_flags_type(page->flags.v) == GW_PAGE_TAIL ? pfn - page->index.v : pfn;
+	page = &m->pages[frame];
+	return gw_flags_type(page->flags.v) == GW_PAGE_TAIL ? frame - page->index.v : frame;
 }
 
 static bool
@@ -75,7 +74,7 @@ check_entry(struct gw_explorer *x, const struct gw_machine *m, uintptr_t word)
 	pte = read_entry(e, i);
 	if (!gw_pte_is_migration(pte))
 		forget_entry(e, i);
-	else if (!is_locked(m, head_of(m, gw_pte_pfn(pte))))
+	else if (!is_locked(m, gw_x_head(m, gw_pte_pfn(pte))))
 		gw_x_found(x, GW_EXPLORE_BUG,
 			"I1: a migration entry names frame %u, which is not locked",
 			gw_pte_pfn(pte));
@@ -95,7 +94,7 @@ check_named(struct gw_explorer *x, const struct gw_machine *m, gw_pfn_t frame)
 
 		if (!gw_pte_is_migration(pte))
 			forget_entry(e, i);
-		else if (head_of(m, gw_pte_pfn(pte)) == frame)
+		else if (gw_x_head(m, gw_pte_pfn(pte)) == frame)
 			gw_x_found(x, GW_EXPLORE_BUG,
 				"I2: frame %u is unlocked while a migration entry names it", frame);
 	}

@@ -529,7 +529,7 @@ reach(struct gw_mm *mm, gw_vaddr_t addr, enum gw_access access, uint8_t **bytes)
 		GW_SCHED_DETAIL("fault");
 		return;
 	}
-	if (gw_page(xm->machine, slot->pfn)->refcount.count.v == 0)
+	if (gw_page(xm->machine, gw_x_head(xm->machine, slot->pfn))->refcount.count.v == 0)
 		gw_x_found(x, GW_EXPLORE_STALE_TLB,
 			"CPU %u uses its translation of %#llx to frame %u, which nobody holds",
 			gw_current_cpu(), (unsigned long long)slot->page, slot->pfn);

@@ -122,6 +122,18 @@ check_counts(const struct split *s, uint32_t refs, uint32_t maps)
 }
 #endif
 
+/* S5. Without its fix what was counted before the freeze is believed. */
+static bool
+freeze_references(const struct split *s)
+{
+	gw_refcount *refs = &gw_page(s->m, s->head)->refcount;
+
+	if (gw_fix(s->m, GW_FIX_SPLIT_RECHECK))
+		return gw_ref_freeze(refs, 1);
+	gw_ref_set(refs, 0);
+	return true;
+}
+
 /* 0: nobody has the page. */
 static int
 freeze(const struct split *s)
@@ -135,7 +147,7 @@ freeze(const struct split *s)
 #if GW_CHECKS
 	check_counts(s, gw_ref_read(&page->refcount), gw_page_total_mapcount(s->m, s->head));
 #endif
-	return gw_ref_freeze(&page->refcount, 1) ? 0 : -EBUSY;
+	return freeze_references(s) ? 0 : -EBUSY;
 }
 
 /* ---- S6 ---- */

@@ -30,6 +30,7 @@ extern const struct gw_explore_scenario gw_scenario_put_new_page_once;
 extern const struct gw_explore_scenario gw_scenario_reclaim_wakes;
 extern const struct gw_explore_scenario gw_scenario_refault;
 extern const struct gw_explore_scenario gw_scenario_single_remap;
+extern const struct gw_explore_scenario gw_scenario_split_recheck;
 extern const struct gw_explore_scenario gw_scenario_stack_growth;
 extern const struct gw_explore_scenario gw_scenario_temporary_stack;
 extern const struct gw_explore_scenario gw_scenario_too_many_isolated;
@@ -67,6 +68,8 @@ int gw_small_migrate(struct gw_machine *m, struct gw_page_list *list, enum gw_mi
 /* Try once to migrate the page of the list to `dst`, allocated for it and given up if that fails:
  * is the page there now? Ten passes make more runs. */
 bool gw_small_migrate_once(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t dst);
+/* The entry of an address, huge or not, without the locks that tasks may hold. */
+gw_pte_t gw_small_entry(const struct gw_mm *mm, gw_vaddr_t addr);
 /* "frame 5: refs 2, maps 1, locked, waiters" */
 void gw_small_describe_page(const struct gw_machine *m, gw_pfn_t pfn, char *line, size_t size);
 /* The same with "; entry: present, write, frame 5" */
@@ -154,6 +157,33 @@ struct gw_faulters {
 
 /* With n such tasks, GW_FAULTERS_MOST at most, that wait as in `era`; any result is fine. */
 void gw_faulters_scenario(enum gw_wait_era era, unsigned n, struct gw_explore_scenario *out);
+
+/* ---- large.c: the state and the tasks of scenarios about a large page that is split ---- */
+
+#define GW_LARGE_ORDER	2
+#define GW_LARGE_FRAMES 4
+
+/* An address space that maps one large page, frame i of which has i + 1 in its first word. */
+struct gw_large {
+	struct gw_machine *m;
+	struct gw_mm *mm;
+	gw_vaddr_t addr;
+	gw_pfn_t pfn; /* the head */
+	int split;    /* what the split returned; 1: somebody else had split the page, or had it */
+	int err;      /* of the other task */
+};
+
+int gw_large_setup(void *state);
+/* Take a reference and the lock of the page's first frame, and split the page if it is one. */
+int gw_large_try_split(struct gw_machine *m, gw_pfn_t pfn);
+void gw_large_split(void *state);
+/* Each frame is where it was in the address space, with its bytes. */
+void gw_large_check_bytes(struct gw_mm *mm, gw_vaddr_t addr);
+/* That, and the page has been split, or was in use by others and is whole. */
+void gw_large_check(void *state);
+void gw_large_teardown(void *state);
+/* "frame 8: refs 5, maps 4, order 2; entries: w8 w9 M10 M11" */
+void gw_large_describe(const void *state, char *line, size_t size);
 
 /* ---- nodes.c ---- */
 

@@ -152,14 +152,13 @@ entry_name(gw_pte_t pte)
 	}
 }
 
-/* The entry of an address, without the locks that tasks may hold. */
-static gw_pte_t
-entry_of(const struct gw_mm *mm, gw_vaddr_t addr)
+gw_pte_t
+gw_small_entry(const struct gw_mm *mm, gw_vaddr_t addr)
 {
 	const struct gw_machine *m = mm->machine;
 	gw_pte_t pte = gw_pte_present(mm->root, 0);
 
-	for (unsigned level = 4; level-- > 0 && pte;) {
+	for (unsigned level = 4; level-- > 0 && pte && !gw_pte_is_huge(pte);) {
 		const gw_atomic_u64 *words = m->ops->frame_address(m->ctx, gw_pte_pfn(pte));
 
 		pte = gw_u64_load_relaxed(
@@ -172,7 +171,7 @@ void
 gw_small_add_entry(
 	const char *whose, const struct gw_mm *mm, gw_vaddr_t addr, char *line, size_t size)
 {
-	gw_pte_t pte = entry_of(mm, addr);
+	gw_pte_t pte = gw_small_entry(mm, addr);
 	size_t n = strlen(line);
 
 	n += (size_t)snprintf(line + n, size - n, "; %s: %s", whose, entry_name(pte));

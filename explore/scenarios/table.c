@@ -26,6 +26,7 @@ const struct gw_explore_scenario *const gw_explore_scenarios[] = {
 	&gw_scenario_reclaim_wakes,
 	&gw_scenario_refault,
 	&gw_scenario_single_remap,
+	&gw_scenario_split_recheck,
 	&gw_scenario_stack_growth,
 	&gw_scenario_temporary_stack,
 	&gw_scenario_too_many_isolated,

@@ -65,7 +65,9 @@
 	X(MISPLACED_PRECONDITIONS, "misplaced-preconditions", "E2, E4",                            \
 		"a page that somebody maps, writes out or reads in is not pulled over by a fault") \
 	X(OFFLINE_DROP_WAITERS, "offline-drop-waiters", "C2",                                      \
-		"who waits for a page that leaves memory which goes offline holds no reference")
+		"who waits for a page that leaves memory which goes offline holds no reference")   \
+	X(SPLIT_RECHECK, "split-recheck", "B8",                                                    \
+		"a large page's references are counted again when its entries are frozen")
 
 #define GW_FIX_CONSTANT_(constant, name, rows, what) GW_FIX_##constant,
 enum gw_fix { GW_FIXES(GW_FIX_CONSTANT_) GW_FIX_NR };
