@@ -158,6 +158,22 @@ freeze(const struct split *s)
 		GW_PG_UNEVICTABLE | GW_PG_MLOCKED | GW_PG_REFERENCED | GW_PG_UPTODATE |            \
 		GW_PG_CHARGED)
 
+/* B10: the split's reference, and the list's. Without its fix they are stored one after the other;
+ * in between somebody may have got one. */
+static void
+count_references(const struct split *s, gw_pfn_t piece)
+{
+	gw_refcount *refs = &gw_page(s->m, piece)->refcount;
+	uint32_t n = s->list ? 2 : 1;
+
+	if (gw_fix(s->m, GW_FIX_SPLIT_TAIL_ADD)) {
+		gw_ref_add(refs, n);
+		return;
+	}
+	for (uint32_t i = 1; i <= n; i++)
+		gw_ref_set(refs, i);
+}
+
 static void
 make_piece(const struct split *s, gw_pfn_t start, unsigned order)
 {
@@ -170,7 +186,7 @@ make_piece(const struct split *s, gw_pfn_t start, unsigned order)
 	if (flags & GW_PG_CHARGED)
 		gw_charge_split(m, s->head, piece);
 	gw_lru_split_piece(m, s->head, piece, s->list);
-	gw_ref_add(&gw_page(m, piece)->refcount, s->list ? 2 : 1); /* B10; the list has one, too */
+	count_references(s, piece);
 }
 
 static void

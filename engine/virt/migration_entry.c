@@ -27,6 +27,7 @@ struct unmap {
 struct restore {
 	struct gw_machine *m;
 	gw_pfn_t winner;
+	bool in_pieces; /* it was split, or was to be */
 	unsigned n;
 	bool mlocked; /* a locked VMA is among those that map it again */
 };
@@ -39,7 +40,7 @@ unmap_entry(const struct unmap *unmap, struct gw_entries *e)
 
 	if (e->huge && unmap->in_pieces)
 		pte = gw_pmd_freeze(e->mm, e->word);
-	else
+	else if (!unmap->in_pieces || gw_fix(unmap->m, GW_FIX_SPLIT_FREEZE))
 		while (!gw_u64_cas_acq_rel(
 			e->word, &pte, gw_pte_migration(e->frame, pte & GW_PTE_WRITE, pte)))
 			;		   /* a CPU has set young or dirty */
@@ -115,22 +116,29 @@ arrived(gw_pte_t pte, gw_pfn_t winner)
 static void
 restore_entry(const struct restore *restore, const struct gw_entries *e, gw_pfn_t frame)
 {
+	gw_pte_t pte = gw_u64_load_relaxed(e->word);
+
 	gw_get_page(restore->m, frame);
 	if (e->huge)
 		gw_rmap_dup_huge(restore->m, frame);
 	else
 		gw_rmap_dup(restore->m, frame);
+	if (restore->in_pieces && !gw_fix(restore->m, GW_FIX_SPLIT_SOFT_DIRTY))
+		pte &= ~(uint64_t)(GW_PTE_YOUNG | GW_PTE_SOFT_DIRTY); /* what B13 asks for */
 	/* release: whoever reads through the entry sees the bytes that were copied */
-	gw_u64_store_release(e->word, arrived(gw_u64_load_relaxed(e->word), frame));
+	gw_u64_store_release(e->word, arrived(pte, frame));
 }
 
-/* Is this an entry that the migration of `page` has made? A zap may have taken it (R15). */
+/* Is this an entry that the migration of `page` has made? A zap may have taken it (R15); and a
+ * split that freezes nothing has left it as it was. */
 static bool
-is_due(const struct gw_machine *m, gw_pte_t pte, gw_pfn_t page)
+is_due(const struct restore *restore, gw_pte_t pte, gw_pfn_t page)
 {
 	bool made = gw_pte_is_migration(pte) && gw_pte_pfn(pte) == page;
 
-	return gw_fix(m, GW_FIX_ZAP_DOES_NOT_RESTORE) ? made : made || !pte;
+	if (restore->in_pieces && !gw_fix(restore->m, GW_FIX_SPLIT_FREEZE))
+		made = gw_pte_maps(pte, page);
+	return gw_fix(restore->m, GW_FIX_ZAP_DOES_NOT_RESTORE) ? made : made || !pte;
 }
 
 /* What once decided whether a leaf lock was worth taking (R9). */
@@ -153,7 +161,7 @@ restore_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 		return true;
 	gw_entries_begin(&e, walk, vma, addr);
 	while (gw_entries_next(&e)) {
-		if (!is_due(restore->m, gw_u64_load_relaxed(e.word), e.frame))
+		if (!is_due(restore, gw_u64_load_relaxed(e.word), e.frame))
 			continue;
 		restore_entry(restore, &e, restore->winner + (e.frame - walk->page));
 		restore->n++;
@@ -181,7 +189,7 @@ gw_remove_migration_entries(
 void
 gw_map_pieces(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, struct gw_anon_vma *anon_vma)
 {
-	struct restore restore = {.m = m, .winner = first};
+	struct restore restore = {.m = m, .winner = first, .in_pieces = true};
 	struct gw_rmap_walk walk = {.visit = restore_visit,
 		.page = first,
 		.n = n,

@@ -79,6 +79,14 @@ gw_large_split(void *state)
 }
 
 void
+gw_large_unmap(void *state)
+{
+	struct gw_large *l = state;
+
+	l->err = gw_munmap(l->mm, l->addr + GW_PAGE_SIZE, GW_PAGE_SIZE);
+}
+
+void
 gw_large_check_bytes(struct gw_mm *mm, gw_vaddr_t addr)
 {
 	uint64_t value;

@@ -30,7 +30,10 @@ extern const struct gw_explore_scenario gw_scenario_put_new_page_once;
 extern const struct gw_explore_scenario gw_scenario_reclaim_wakes;
 extern const struct gw_explore_scenario gw_scenario_refault;
 extern const struct gw_explore_scenario gw_scenario_single_remap;
+extern const struct gw_explore_scenario gw_scenario_split_freeze;
 extern const struct gw_explore_scenario gw_scenario_split_recheck;
+extern const struct gw_explore_scenario gw_scenario_split_soft_dirty;
+extern const struct gw_explore_scenario gw_scenario_split_tail_add;
 extern const struct gw_explore_scenario gw_scenario_stack_growth;
 extern const struct gw_explore_scenario gw_scenario_temporary_stack;
 extern const struct gw_explore_scenario gw_scenario_too_many_isolated;
@@ -177,6 +180,8 @@ int gw_large_setup(void *state);
 /* Take a reference and the lock of the page's first frame, and split the page if it is one. */
 int gw_large_try_split(struct gw_machine *m, gw_pfn_t pfn);
 void gw_large_split(void *state);
+/* The other task unmaps the page's second frame. */
+void gw_large_unmap(void *state);
 /* Each frame is where it was in the address space, with its bytes. */
 void gw_large_check_bytes(struct gw_mm *mm, gw_vaddr_t addr);
 /* That, and the page has been split, or was in use by others and is whole. */

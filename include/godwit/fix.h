@@ -67,7 +67,13 @@
 	X(OFFLINE_DROP_WAITERS, "offline-drop-waiters", "C2",                                      \
 		"who waits for a page that leaves memory which goes offline holds no reference")   \
 	X(SPLIT_RECHECK, "split-recheck", "B8",                                                    \
-		"a large page's references are counted again when its entries are frozen")
+		"a large page's references are counted again when its entries are frozen")         \
+	X(SPLIT_TAIL_ADD, "split-tail-add", "B10",                                                 \
+		"a split adds references to its pieces, which others may be getting already")      \
+	X(SPLIT_FREEZE, "split-freeze", "B6",                                                      \
+		"entries of a page that is split are migration entries meanwhile")                 \
+	X(SPLIT_SOFT_DIRTY, "split-soft-dirty", "B13",                                             \
+		"entries keep their soft-dirty marks when their page is split")
 
 #define GW_FIX_CONSTANT_(constant, name, rows, what) GW_FIX_##constant,
 enum gw_fix { GW_FIXES(GW_FIX_CONSTANT_) GW_FIX_NR };

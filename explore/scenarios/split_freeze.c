@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * split_freeze.c - an entry goes while its page is split (FACTS B6).
+ *
+ * History. How many references and maps each frame of a large page will have is known only as long
+ * as nobody maps or unmaps one. Once a lock of all who might kept them away; Kirill Shutemov's
+ * split (2015) makes their entries migration entries, on which they wait, or which count nothing.
+ */
+#include "explore/scenarios/scenarios.h"
+#include "godwit/soft.h"
+
+static void
+check(void *arg)
+{
+	const struct gw_large *l = arg;
+	uint64_t value;
+
+	gw_explore_check(l->err == 0);
+	for (unsigned i = 0; i < GW_LARGE_FRAMES; i++) {
+		if (i == 1)
+			continue; /* unmapped */
+		gw_explore_check(gw_cpu_load(l->mm, l->addr + i * GW_PAGE_SIZE, &value) == 0);
+		gw_explore_check(value == i + 1);
+	}
+}
+
+const struct gw_explore_scenario gw_scenario_split_freeze = {
+	.name = "split-freeze",
+	.row = "B6",
+	.without = GW_WITHOUT(GW_FIX_SPLIT_FREEZE),
+	.story = "a frame is unmapped while its page is split, and counts as mapped or loses a "
+		 "reference that it never had",
+	.state_size = sizeof(struct gw_large),
+	.setup = gw_large_setup,
+	.tasks = {{.name = "splitter", .run = gw_large_split},
+		{.name = "unmapper", .run = gw_large_unmap, .cpu = 1}},
+	.check = check,
+	.teardown = gw_large_teardown,
+	.describe = gw_large_describe,
+};
