@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_cli.c - the command as its users meet it: statuses, messages, JSON, where output goes.
- *
- * The command is $GODWIT; it is run by the shell, its streams in files of a directory of
- * their own. Where any host does, it reads a small one, made there.
  */
 #define _GNU_SOURCE /* asprintf() */
 #include "test.h"
@@ -18,75 +15,7 @@
 #include <unistd.h>
 
 #include "godwit/zone.h"
-#include "small_host.h"
-
-/* A recorded host, and one made here of few frames, which is read in no time; $T is `directory`. */
-#define REAL  "data/thp.before.tar.zst"
-#define SMALL "$T/small.tar"
-
-static char directory[] = "/tmp/godwit-cli-XXXXXX";
-
-struct outcome {
-	int status; /* 128 + signal if it was killed */
-	char *out, *err;
-};
-
-static char *
-read_all(const char *path)
-{
-	FILE *f = fopen(path, "r");
-	char *text = NULL;
-	size_t len = 0;
-	FILE *copy = open_memstream(&text, &len);
-	int c;
-
-	assert_non_null(f);
-	assert_non_null(copy);
-	while ((c = fgetc(f)) != EOF)
-		fputc(c, copy);
-	fclose(f);
-	fclose(copy);
-	return text;
-}
-
-/* Run a shell command in which "godwit" is the command. outcome_free() afterwards. */
-static struct outcome
-run(const char *command)
-{
-	struct outcome o;
-	char *line, out[64], err[64];
-	int status;
-
-	snprintf(out, sizeof out, "%s/out", directory);
-	snprintf(err, sizeof err, "%s/err", directory);
-	assert_true(asprintf(&line, "T=%s; godwit() { '%s' \"$@\"; }; { %s ; } >%s 2>%s </dev/null",
-			    directory, getenv("GODWIT"), command, out, err) > 0);
-	status = system(line);
-	free(line);
-	o.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	o.out = read_all(out);
-	o.err = read_all(err);
-	return o;
-}
-
-static void
-outcome_free(struct outcome *o)
-{
-	free(o->out);
-	free(o->err);
-}
-
-/* Run, and expect this status and a silent stderr. What it printed is the caller's to free. */
-static char *
-run_well(const char *command, int status)
-{
-	struct outcome o = run(command);
-
-	if (o.status != status || o.err[0])
-		fail_msg("%s: status %d, stderr: %s", command, o.status, o.err);
-	free(o.err);
-	return o.out;
-}
+#include "cli_fixture.h"
 
 static size_t
 lines_of(const char *text)
@@ -641,7 +570,7 @@ denied_names_a_snapshot(void **state)
 	assert_true(asprintf(&command, "%s \"$GODWIT\" frag", as_nobody) > 0);
 	o = run(command);
 	free(command);
-	if (o.status == 126 || o.status == 127) { /* nobody cannot reach the build directory */
+	if (o.status == 126 || o.status == 127) { /* nobody cannot reach the build cli_directory */
 		outcome_free(&o);
 		skip();
 	}
@@ -718,29 +647,6 @@ storm_json_is_as_documented(void **state)
 	json_decref(all);
 }
 
-static int
-make_directory(void **state)
-{
-	char path[64];
-
-	(void)state;
-	if (!getenv("GODWIT") || !mkdtemp(directory) || chmod(directory, 0755) != 0)
-		return -1;
-	snprintf(path, sizeof path, "%s/small.tar", directory);
-	small_host_write(path);
-	return 0;
-}
-
-static int
-remove_directory(void **state)
-{
-	char command[64];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", directory);
-	return system(command);
-}
-
 int
 main(void)
 {
@@ -763,5 +669,5 @@ main(void)
 		cmocka_unit_test(storm_json_is_as_documented),
 	};
 
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, cli_make_directory, cli_remove_directory);
 }

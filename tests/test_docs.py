@@ -111,7 +111,9 @@ def json_members_are_documented():
     documented = set(re.findall(r"`([a-z_]+)(?:\[\])?`", read("docs/json.md")))
     wrong = []
     for command in (["frag", "--snapshot", SNAPSHOT], ["bench", "--filter", "page-lock"],
-                    ["plan", "--snapshot", SNAPSHOT]):
+                    ["plan", "--snapshot", SNAPSHOT],
+                    ["plan", "--snapshot", SNAPSHOT, "--offline", "memory100"],
+                    ["plan", "--snapshot", SNAPSHOT, "--gigantic", "99"]):
         printed = json.loads(run(GODWIT, *command, "--json"))
         wrong += sorted("%s: %s" % (command[0], name) for name in members(printed) - documented)
     return wrong

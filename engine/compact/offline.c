@@ -163,11 +163,13 @@ look_at_block(const struct look *l, gw_pfn_t pfn, gw_pfn_t end)
 	}
 }
 
-/* Free frames of all zones above their min watermarks, but for the range's own. */
+/* Free frames of all zones that a movable page may have, but for the range's own. */
 static uint64_t
 room_elsewhere(const struct look *l)
 {
 	struct gw_machine *m = l->range.m;
+	unsigned first = m->nodes[l->range.zone->node].zonelist[0];
+	unsigned class = m->zones[first].class;
 	uint64_t room = 0;
 
 	for (unsigned z = 0; z < m->n_zones; z++) {
@@ -177,7 +179,8 @@ room_elsewhere(const struct look *l)
 		if (gw_zone_info(m, z, &info))
 			continue;
 		free = info.free + info.pcp;
-		kept = info.wmark_min + (l->range.zone->id == z ? l->out->free : 0);
+		kept = info.wmark_min + m->zones[z].lowmem_reserve[class] +
+		       (l->range.zone->id == z ? l->out->free : 0);
 		room += free > kept ? free - kept : 0;
 	}
 	return room;

@@ -27,5 +27,6 @@
 #include "snapshot.h"
 #include "twin.h"
 #include "plan.h"
+#include "range_plan.h"
 
 #endif

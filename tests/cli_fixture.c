@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* cli_fixture.c - see cli_fixture.h. */
+#define _GNU_SOURCE /* asprintf() */
+#include "test.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli_fixture.h"
+#include "small_host.h"
+
+char cli_directory[] = "/tmp/godwit-cli-XXXXXX";
+
+static char *
+read_all(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *text = NULL;
+	size_t len = 0;
+	FILE *copy = open_memstream(&text, &len);
+	int c;
+
+	assert_non_null(f);
+	assert_non_null(copy);
+	while ((c = fgetc(f)) != EOF)
+		fputc(c, copy);
+	fclose(f);
+	fclose(copy);
+	return text;
+}
+
+struct outcome
+run(const char *command)
+{
+	struct outcome o;
+	char *line, out[64], err[64];
+	int status;
+
+	snprintf(out, sizeof out, "%s/out", cli_directory);
+	snprintf(err, sizeof err, "%s/err", cli_directory);
+	assert_true(asprintf(&line, "T=%s; godwit() { '%s' \"$@\"; }; { %s ; } >%s 2>%s </dev/null",
+			    cli_directory, getenv("GODWIT"), command, out, err) > 0);
+	status = system(line);
+	free(line);
+	o.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	o.out = read_all(out);
+	o.err = read_all(err);
+	return o;
+}
+
+void
+outcome_free(struct outcome *o)
+{
+	free(o->out);
+	free(o->err);
+}
+
+char *
+run_well(const char *command, int status)
+{
+	struct outcome o = run(command);
+
+	if (o.status != status || o.err[0])
+		fail_msg("%s: status %d, stderr: %s", command, o.status, o.err);
+	free(o.err);
+	return o.out;
+}
+
+int
+cli_make_directory(void **state)
+{
+	char path[64];
+
+	(void)state;
+	if (!getenv("GODWIT") || !mkdtemp(cli_directory) || chmod(cli_directory, 0755) != 0)
+		return -1;
+	snprintf(path, sizeof path, "%s/small.tar", cli_directory);
+	small_host_write(path);
+	return 0;
+}
+
+int
+cli_remove_directory(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof command, "rm -rf %s", cli_directory);
+	return system(command);
+}
