@@ -9,6 +9,8 @@
  *   anonymous, mapped             unmapped with its anon_vma held (R2)
  *   anonymous, in the swap cache, neither anon_vma, nor entries, nor remap: the lock keeps
  *   mapped nowhere                everybody from mapping it, so none is needed (A10, R3)
+ *   merged                        the same, through the places of its node, which the locked page
+ *                                 keeps; the node follows the page while that is frozen (R9)
  *   anonymous, neither            about to be freed, or pinned: -EAGAIN (A10)
  *   file, its store can migrate   the store's callback, usually gw_mapping_migrate()
  *   file, it cannot               clean pages without private data; dirty ones are written out
@@ -38,6 +40,7 @@
 #include "engine/migrate/isolate.h"
 #include "engine/migrate/owner_rmap.h"
 #include "engine/store/store.h"
+#include "engine/virt/ksm.h"
 
 /* What dst takes over before it can be found. PRIVATE and UPTODATE follow their data. */
 #define CARRIED (GW_PG_SWAPCACHE | GW_PG_DIRTY | GW_PG_MLOCKED | GW_PG_REFERENCED)
@@ -160,7 +163,7 @@ unmap_anon(struct gw_machine *m, gw_pfn_t page, struct gw_unmapped *unmapped)
 	struct gw_anon_vma *anon_vma = gw_page_get_anon_vma(m, page);
 	int n = 0;
 
-	if (anon_vma)
+	if (anon_vma || gw_page_ksm_node(m, page))
 		n = gw_unmap_for_migration(m, page, anon_vma);
 	if (n > 0) {
 		unmapped->remap_due = true;
@@ -295,6 +298,8 @@ move_page(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode
 		undress(m, dst, in_cache);
 		return -EAGAIN;
 	}
+	if (gw_page_ksm_node(m, src))
+		gw_ksm_follow(m, dst, src);
 	hand_over(m, dst, src, copied, faults);
 	return 0;
 }

@@ -95,6 +95,7 @@ enum gw_page_type {
  * nowhere yet */
 #define GW_OWNER_ANON	 ((uintptr_t)1)
 #define GW_OWNER_MOVABLE ((uintptr_t)2) /* const struct gw_movable_ops */
+#define GW_OWNER_KSM	 ((uintptr_t)3) /* struct gw_ksm_node: anonymous, merged */
 
 struct gw_page {
 	gw_atomic_u32 flags;
@@ -188,10 +189,17 @@ gw_movable_owner(const void *ops)
 	return (void *)((uintptr_t)ops | GW_OWNER_MOVABLE);
 }
 
+/* Merged pages are anonymous, too. */
 static inline bool
 gw_owner_is_anon(const void *owner)
 {
-	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_ANON;
+	return (uintptr_t)owner & GW_OWNER_ANON;
+}
+
+static inline bool
+gw_owner_is_ksm(const void *owner)
+{
+	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_KSM;
 }
 
 /*

@@ -74,6 +74,8 @@ is_reclaimable(const struct gw_reclaim_run *run, gw_pfn_t pfn)
 
 	if (gw_flags_order(flags) > 0 || flags & GW_PG_WRITEBACK)
 		return false;
+	if (gw_owner_is_ksm(owner)) /* a slot could not say whose it is */
+		return false;
 	if (gw_owner_is_anon(owner))
 		return flags & GW_PG_SWAPCACHE || run->swap;
 	if (!owner)

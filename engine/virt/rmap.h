@@ -100,7 +100,8 @@ bool gw_page_partially_mapped(const struct gw_machine *m, gw_pfn_t page);
 void gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte);
 bool gw_page_mapped(const struct gw_machine *m, gw_pfn_t page);
 
-/* The page's anon_vma with a counted reference, or NULL if it cannot be trusted (D3). */
+/* The page's anon_vma with a counted reference, or NULL if it cannot be trusted (D3), or has none:
+ * a merged page (ksm.h). */
 struct gw_anon_vma *gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page);
 void gw_anon_vma_put(struct gw_anon_vma *anon_vma);
 /* The lock of its family, for writing: no walk, no VMA of it changes. */
@@ -121,14 +122,16 @@ gw_vaddr_t gw_vma_address(const struct gw_vma *vma, uint64_t pgoff);
  * keeps its mapping (a page that is neither, or whose anon_vma is not given, has no places). During
  * a walk the trees' lock is held for reading.
  */
+struct gw_ksm_place;
 struct gw_rmap_walk {
 	bool (*visit)(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr);
 	gw_pfn_t page;
 	gw_pfn_t n;		      /* frames; 0: those of the page. Set by the walk then */
-	struct gw_anon_vma *anon_vma; /* NULL: a file page */
+	struct gw_anon_vma *anon_vma; /* NULL: a file page, or a merged one */
 	bool locked;		      /* the caller has its root's lock, for writing */
 	void *ctx;
-	uint64_t index; /* set by the walk */
+	uint64_t index;		    /* set by the walk */
+	struct gw_ksm_place *place; /* set by the walk: the current one of a merged page */
 };
 void gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk);
 

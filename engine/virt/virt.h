@@ -38,6 +38,7 @@
 #define GW_VM_TEMP_STACK 0x10u /* exec's: rmap does not find its entries (R7) */
 #define GW_VM_HUGEPAGE	 0x20u
 #define GW_VM_NOHUGEPAGE 0x40u
+#define GW_VM_MERGEABLE	 0x4000u /* pages with equal bytes may become one (ksm.h) */
 #define GW_VM_SHARED	 0x80u	 /* writes go to the file; else to private copies */
 #define GW_VM_EXEC	 0x1000u /* program text, of a file */
 #define GW_VM_IO	 0x2000u /* a device's: policies move nothing of it (E12) */
@@ -90,6 +91,7 @@ struct gw_mm {
 	struct gw_memcg *memcg;	   /* whom faults charge; NULL: nobody. A reference is held */
 	gw_vaddr_t brk_start, brk; /* the heap: [brk_start, brk) is mapped; guarded by mmap_lock */
 	struct gw_hinting hinting;
+	gw_atomic_ptr ksm; /* struct gw_ksm_member, or NULL: whose pages may be merged */
 };
 
 /* ---- VMAs (vma.c); mmap_lock held ---- */

@@ -154,6 +154,11 @@ GW_MUST_CHECK int gw_hint_fault(
 GW_MUST_CHECK int gw_file_fault(const struct gw_fault_at *f);
 GW_MUST_CHECK int gw_swap_fault(const struct gw_fault_at *f, gw_pte_t pte);
 
+/* A private copy in the place of the page that the entry at f->addr maps read-only, as `old`, on
+ * which the caller has a reference. mmap_lock held for reading. 0 (also: it was not that entry any
+ * more) or -ENOMEM. */
+GW_MUST_CHECK int gw_fault_copy(const struct gw_fault_at *f, gw_pte_t old);
+
 /* ---- huge_fault.c; mmap_lock held for reading ---- */
 
 /* A first touch, of a place without a lowest table: true, a huge page is mapped there now. Sleeps.
@@ -168,6 +173,11 @@ bool gw_large_fault(const struct gw_fault_at *f);
  * or no memory). */
 GW_MUST_CHECK int gw_vma_change_flags(
 	struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, uint32_t clear, uint32_t set);
+
+/* ---- ksm.c: the member, if there is one, hears of it ---- */
+
+GW_MUST_CHECK int gw_ksm_fork(struct gw_mm *child, struct gw_mm *parent);
+void gw_ksm_exit(struct gw_mm *mm);
 
 /* ---- zap.c ---- */
 

@@ -11,7 +11,7 @@
  *       entries may become a table, but no table becomes a huge entry of it
  */
 #include "engine/store/store.h"
-#include "engine/virt/rmap.h"
+#include "engine/virt/ksm.h"
 #include "engine/virt/virt_internal.h"
 
 /* ---- addresses ---- */
@@ -50,7 +50,8 @@ visit_in(struct gw_rmap_walk *walk, struct gw_vma *vma)
 	return walk->visit(walk, vma, gw_vma_address(vma, first));
 }
 
-static void
+/* False: the walk ended. */
+static bool
 walk_anon(struct gw_rmap_walk *walk)
 {
 	struct gw_anon_vma *anon_vma = walk->anon_vma;
@@ -69,6 +70,22 @@ walk_anon(struct gw_rmap_walk *walk)
 	}
 	if (!walk->locked)
 		gw_rw_read_unlock(&anon_vma->root->lock);
+	return !node;
+}
+
+/* A merged page: each of its places has an anon_vma and an index of its own. */
+static void
+walk_ksm(const struct gw_ksm_node *node, struct gw_rmap_walk *walk)
+{
+	bool on = true;
+
+	for (struct gw_ksm_place *place = node->places; place && on; place = place->next) {
+		walk->place = place;
+		walk->anon_vma = place->anon_vma;
+		walk->index = place->index;
+		on = walk_anon(walk);
+	}
+	walk->anon_vma = NULL;
 }
 
 static void
@@ -98,7 +115,9 @@ gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk)
 	if (walk->n == 0)
 		walk->n = (gw_pfn_t)1 << gw_flags_order(flags);
 	if (walk->anon_vma)
-		walk_anon(walk);
+		(void)walk_anon(walk);
+	else if (gw_page_ksm_node(m, walk->page))
+		walk_ksm(gw_page_ksm_node(m, walk->page), walk);
 	else if (owner && (owner & GW_OWNER_TAG) == GW_OWNER_MAPPING)
 		walk_file((struct gw_mapping *)owner, walk);
 }
