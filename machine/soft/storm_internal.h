@@ -31,7 +31,9 @@
 #define STORM_BLOCKS	   48 /* of raw memory that stand in the way */
 #define STORM_FILES	   4
 #define STORM_GROUPS	   3 /* memory control groups */
-#define STORM_NODES	   2
+#define STORM_NODES	   3 /* the last is slow memory without CPUs */
+#define STORM_RANGES	   4 /* of frames, allocated */
+#define STORM_OFFLINE	   2 /* pageblocks that may be offline */
 #define WORDS_PER_PAGE	   (GW_PAGE_SIZE / sizeof(uint64_t))
 #define STORM_REGION_WORDS (STORM_PAGES * WORDS_PER_PAGE)
 
@@ -69,6 +71,16 @@ struct storm_program {
 	gw_atomic_u64 added[STORM_COUNTERS]; /* what the counters must be once nobody adds */
 };
 
+struct storm_range {
+	gw_pfn_t start, n; /* 0: none */
+};
+
+/* A pageblock that is offline, or none. */
+struct storm_block {
+	pthread_mutex_t mutex; /* only tried for */
+	gw_pfn_t start;	       /* guarded by it; GW_PFN_NONE: none */
+};
+
 struct storm {
 	struct gw_soft *soft;
 	struct gw_machine *m;
@@ -79,6 +91,7 @@ struct storm {
 	gw_atomic_u32 region_ids;
 	gw_atomic_u64 ops[GW_STORM_OPS];
 	gw_atomic_u64 words, faults_expected, programs, no_memory;
+	gw_atomic_u64 contig_frames, blocks_offline;
 
 	struct storm_file files[STORM_FILES];
 	struct gw_memcg *groups[STORM_GROUPS];
@@ -86,7 +99,10 @@ struct storm {
 	pthread_mutex_t table;
 	struct storm_program *running[STORM_PROGRAMS]; /* guarded by table */
 	gw_pfn_t blocks[STORM_BLOCKS];		       /* the same; GW_PFN_NONE: none */
+	struct storm_range ranges[STORM_RANGES];       /* the same */
 	struct gw_error lost;			       /* the same */
+
+	struct storm_block offline[STORM_OFFLINE];
 };
 
 /* One thread. */
@@ -95,6 +111,8 @@ struct storm_thread {
 	unsigned cpu;
 	uint64_t random;
 	bool short_of_memory;
+	bool waits; /* until it is interrupted, maybe; guarded by storm->table */
+	struct gw_task *task;
 	pthread_t thread;
 	uint64_t buf[WORDS_PER_PAGE]; /* a page on its way */
 };
@@ -108,6 +126,10 @@ unsigned storm_below(struct storm_thread *t, unsigned n);
 void storm_lost(struct storm *s, const char *fmt, ...) GW_PRINTF(2, 3);
 /* An operation could not be done for want of memory: make room. */
 void storm_no_memory(struct storm_thread *t);
+
+/* Nodes are of equal size, in whole pageblocks; the last has what is left. */
+gw_pfn_t storm_node_start(const struct storm *s, unsigned node);
+unsigned storm_node_of(const struct storm *s, gw_pfn_t pfn);
 
 static inline bool
 storm_stopped(struct storm *s)
@@ -160,6 +182,22 @@ void storm_alloc(struct storm_thread *t);
 void storm_reclaim(struct storm_thread *t);
 void storm_move_pages(struct storm_thread *t, struct storm_program *p);
 void storm_free_blocks(struct storm *s);
+
+/* ---- storm_place.c ---- */
+
+int storm_place_open(struct storm *s);
+/* The mappings of pages [first, end); region->mutex held. */
+void storm_mbind(struct storm_thread *t, struct storm_program *p, struct storm_region *r,
+	unsigned first, unsigned end);
+void storm_mbind_file(struct storm_thread *t, struct storm_program *p);
+void storm_policy(struct storm_thread *t);
+void storm_hint(struct storm_program *p);
+void storm_kcompactd(struct storm_thread *t);
+void storm_contig(struct storm_thread *t);
+void storm_hotplug(struct storm_thread *t, bool online);
+/* The threads are to end: let nobody wait for memory. */
+void storm_interrupt(struct storm *s, struct storm_thread *threads, unsigned n);
+void storm_free_ranges(struct storm *s);
 
 /* ---- storm_file.c ---- */
 

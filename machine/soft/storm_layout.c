@@ -213,6 +213,8 @@ change(struct storm_thread *t, struct piece *x, enum gw_storm_op op, bool alone)
 		protect(t, x);
 	else if (op == GW_STORM_ADVISE)
 		advise(t, x);
+	else if (op == GW_STORM_MBIND)
+		storm_mbind(t, x->p, x->r, x->first, x->end);
 	else if (op == GW_STORM_MUNMAP)
 		unmap(t, x, alone);
 	else

@@ -67,7 +67,7 @@ storm_alloc(struct storm_thread *t)
 	unsigned order = storm_below(t, storm_below(t, 8) ? 5 : GW_DEFAULT_PAGEBLOCK_ORDER + 1);
 	gw_pfn_t block = GW_PFN_NONE, old;
 
-	if (gw_alloc_pages(s->m, gfp, 0, order, &block))
+	if (gw_alloc_pages(s->m, gfp, storm_below(t, STORM_NODES), order, &block))
 		gw_u64_add_relaxed(&s->no_memory, 1);
 	pthread_mutex_lock(&s->table);
 	old = s->blocks[slot];
@@ -149,14 +149,15 @@ move_some(struct storm_thread *t, struct storm_program *p)
 void
 storm_move_pages(struct storm_thread *t, struct storm_program *p)
 {
-	uint64_t from = 1 + storm_below(t, 3);
+	const unsigned sets = (1u << STORM_NODES) - 1; /* of nodes, not empty */
+	uint64_t from = 1 + storm_below(t, sets);
 	int ret;
 
 	if (storm_below(t, 8)) {
 		move_some(t, p);
 		return;
 	}
-	ret = gw_migrate_mm(p->mm, from, 1 + storm_below(t, 3));
+	ret = gw_migrate_mm(p->mm, from, 1 + storm_below(t, sets));
 	if (ret < 0)
 		storm_lost(t->s, "migrate_pages gave %d", ret);
 }
