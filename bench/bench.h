@@ -55,6 +55,9 @@ int bench_soft_fork(struct bench *b);
 int bench_soft_move(struct bench *b);
 int bench_soft_compact(struct bench *b);
 int bench_soft_compact_4gib(struct bench *b);
+/* background.c */
+int bench_soft_offline(struct bench *b);
+int bench_proactive(struct bench *b);
 /* faulters.c */
 int bench_faulters(struct bench *b);
 /* host.c */
