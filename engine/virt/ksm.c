@@ -83,18 +83,19 @@ find_in_range(struct gw_mm *mm, gw_vaddr_t *addr, gw_vaddr_t end)
 }
 
 bool
-gw_ksm_next_page(struct gw_mm *mm, gw_vaddr_t *addr, gw_pfn_t *page)
+gw_ksm_next_page(struct gw_mm *mm, gw_vaddr_t *addr, gw_vaddr_t end, gw_pfn_t *page)
 {
 	struct gw_vma *vma;
 
 	*page = GW_PFN_NONE;
 	gw_rw_read_lock(&mm->mmap_lock);
-	for (vma = gw_vma_find(mm, *addr); vma && *page == GW_PFN_NONE;
-		vma = gw_vma_next(vma, GW_VADDR_END)) {
+	for (vma = gw_vma_find(mm, *addr); vma && gw_vma_start(vma) < end && *page == GW_PFN_NONE;
+		vma = gw_vma_next(vma, end)) {
 		if (*addr < gw_vma_start(vma))
 			*addr = gw_vma_start(vma);
 		if (gw_ksm_vma(mm, *addr))
-			*page = find_in_range(mm, addr, gw_vma_end(vma));
+			*page = find_in_range(
+				mm, addr, end < gw_vma_end(vma) ? end : gw_vma_end(vma));
 	}
 	gw_rw_read_unlock(&mm->mmap_lock);
 	return *page != GW_PFN_NONE;

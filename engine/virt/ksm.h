@@ -61,11 +61,11 @@ gw_page_ksm_node(const struct gw_machine *m, gw_pfn_t page)
 /* The VMA at addr, if its pages may be merged, else NULL. mmap_lock held. */
 struct gw_vma *gw_ksm_vma(const struct gw_mm *mm, gw_vaddr_t addr);
 /*
- * The first anonymous page, merged or not, of a mergeable VMA of mm at *addr or above: *addr is
+ * The first anonymous page, merged or not, of a mergeable VMA of mm in [*addr, end): *addr is
  * where, and the page has a reference for the caller. False: there is none. Takes mmap_lock for
  * reading; sleeps.
  */
-bool gw_ksm_next_page(struct gw_mm *mm, gw_vaddr_t *addr, gw_pfn_t *page);
+bool gw_ksm_next_page(struct gw_mm *mm, gw_vaddr_t *addr, gw_vaddr_t end, gw_pfn_t *page);
 
 /* ---- merging; mmap_lock held for reading, vma mergeable ---- */
 

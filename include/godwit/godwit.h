@@ -18,6 +18,7 @@
 #include "contig.h"
 #include "mm.h"
 #include "balloon.h"
+#include "ksm.h"
 #include "file.h"
 #include "swap.h"
 #include "memcg.h"
