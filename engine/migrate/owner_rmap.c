@@ -276,6 +276,8 @@ hand_over(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool copied, uint32_
 		gw_u32_or_relaxed(&gw_page(m, dst)->flags, GW_PG_UPTODATE);
 	if (flags & GW_PG_PRIVATE)
 		gw_page_move_private(m, dst, src);
+	if (flags & GW_PG_DEFERRED)
+		(void)gw_deferred_add(m, dst); /* src leaves the queue when it is freed */
 	if (flags & GW_PG_MLOCKED) /* dst's own mark says where it belongs from now on */
 		gw_u32_and_relaxed(&gw_page(m, src)->flags, ~GW_PG_UNEVICTABLE);
 	if (flags & CARRIED)

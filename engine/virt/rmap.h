@@ -193,10 +193,14 @@ unsigned gw_remove_migration_entries(
 /*
  * The same two for a page of order > 0 that is split in between (engine/huge): huge entries become
  * migration entries of its frames straight away (B6); and from them entries of what each frame is a
- * part of then. anon_vma's root is locked for writing by the caller.
+ * part of then, or of the zero page if `zeros` and the frame is full of them, in VMAs that are not
+ * locked. anon_vma's root is locked for writing by the caller.
  */
 int gw_unmap_for_split(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma);
-void gw_map_pieces(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, struct gw_anon_vma *anon_vma);
+void gw_map_pieces(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, bool zeros,
+	struct gw_anon_vma *anon_vma);
+/* Does the frame hold nothing but zeros? Final only if nobody can write to it. */
+bool gw_frame_is_zero(struct gw_machine *m, gw_pfn_t frame);
 /*
  * A fault met a migration entry: wait until its page is unlocked, in the machine's era (FACTS 1.3).
  * Called with the entry's lock held and mmap_lock held for reading; gives up both before it
