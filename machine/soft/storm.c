@@ -10,6 +10,7 @@
 #include "godwit/alloc.h"
 #include "godwit/compact.h"
 #include "godwit/memcg.h"
+#include "godwit/huge.h"
 #include "godwit/numa.h"
 #include "godwit/reclaim.h"
 #include "godwit/swap.h"
@@ -518,6 +519,7 @@ open_machine(struct storm *s, const struct gw_storm_config *config, struct gw_er
 	struct gw_zone_config zones[STORM_NODES];
 	unsigned cpu_nodes[GW_CPUS_MAX];
 	struct gw_machine_config mc;
+	struct gw_thp_tunables thp;
 	int ret;
 
 	for (unsigned i = 0; i < STORM_NODES; i++)
@@ -536,9 +538,13 @@ open_machine(struct storm *s, const struct gw_storm_config *config, struct gw_er
 	mc.n_zones = STORM_NODES;
 	mc.min_free_kbytes = s->n_frames / 16;
 	ret = gw_soft_create(&mc, &s->soft, err);
-	if (!ret)
-		s->m = gw_soft_machine(s->soft);
-	return ret;
+	if (ret)
+		return ret;
+	s->m = gw_soft_machine(s->soft);
+	gw_thp_tunables_init(&thp);
+	thp.enabled = GW_THP_ALWAYS;
+	thp.orders = 0x7c; /* 2 to 6: a region has up to 64 pages */
+	return gw_machine_set_thp(s->m, &thp);
 }
 
 static int
