@@ -221,7 +221,7 @@ look_at(struct gw_ksm *ksm, const struct gw_ksm_at *at, struct gw_ksm_item *item
 {
 	struct gw_machine *m = ksm->machine;
 	struct gw_ksm_stable *s;
-	bool unchanged, merged;
+	bool unchanged;
 	gw_pfn_t page;
 	uint64_t sum;
 
@@ -234,11 +234,10 @@ look_at(struct gw_ksm *ksm, const struct gw_ksm_at *at, struct gw_ksm_item *item
 	item->known = true;
 	item->sum = sum;
 	s = gw_ksm_find_stable(ksm, sum, at->page, &page);
-	if (s) {
-		merged = gw_ksm_merge(ksm, at, s, page);
+	if (s) { /* if it cannot be now, the next round will do: there shall be one such page */
+		(void)gw_ksm_merge(ksm, at, s, page);
 		gw_put_page(m, page);
-		if (merged)
-			return;
+		return;
 	}
 	if (unchanged)
 		look_in_unstable(ksm, at, item);
