@@ -181,8 +181,6 @@ void gw_ksm_exit(struct gw_mm *mm);
 
 /* ---- zap.c ---- */
 
-/* A present entry of vma has gone, flushed: give up its page's dirty mark, map and reference. */
-void gw_zap_page(const struct gw_vma *vma, gw_pte_t pte);
 /* No entry of the range is left; its pages lose their map and reference. VMAs stay. */
 void gw_zap_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
 /* Pages, VMAs and tables of the range go; no VMA reaches across its ends. */
