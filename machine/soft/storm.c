@@ -23,7 +23,7 @@
 #define PROGRESS_NS    100000000
 #define DAEMONS	       (2 * STORM_NODES)
 #define SLOW_DISTANCE  (GW_ADISTANCE_DRAM + 4 * GW_ADISTANCE_CHUNK)
-#define WEIGHTS	       288
+#define WEIGHTS	       308
 
 static const struct {
 	const char *name;
@@ -56,6 +56,8 @@ static const struct {
 	[GW_STORM_CONTIG] = {"contig", 4},
 	[GW_STORM_OFFLINE] = {"offline", 3},
 	[GW_STORM_ONLINE] = {"online", 3},
+	[GW_STORM_HUGE] = {"huge", 12},
+	[GW_STORM_SPLIT] = {"split", 8},
 };
 
 const char *
@@ -141,6 +143,9 @@ work_on(struct storm_thread *t, struct storm_program *p, enum gw_storm_op op)
 	case GW_STORM_MOVE_PAGES:
 		storm_move_pages(t, p);
 		return;
+	case GW_STORM_HUGE:
+		storm_huge(t, p);
+		return;
 	case GW_STORM_HINT:
 		storm_hint(p);
 		return;
@@ -194,6 +199,9 @@ work(struct storm_thread *t, enum gw_storm_op op)
 		return;
 	case GW_STORM_CONTIG:
 		storm_contig(t);
+		return;
+	case GW_STORM_SPLIT:
+		storm_split(t);
 		return;
 	case GW_STORM_OFFLINE:
 	case GW_STORM_ONLINE:
@@ -383,6 +391,8 @@ begin(struct storm *s, struct gw_storm_report *out)
 	gw_mm_put(mm);
 	out->frames = free_frames(s);
 	err = storm_place_open(s);
+	if (!err)
+		err = storm_huge_open(s);
 	return err ? err : open_stores(s);
 }
 

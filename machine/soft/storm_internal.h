@@ -23,19 +23,20 @@
 #include "engine/sync/sync.h"
 #include "machine/soft/storm.h"
 
-#define STORM_REGIONS	   6 /* the first is a stack */
-#define STORM_STACK	   0
-#define STORM_PAGES	   64 /* of a region, at most */
-#define STORM_PROGRAMS	   16
-#define STORM_COUNTERS	   64 /* words that all threads add to */
-#define STORM_BLOCKS	   48 /* of raw memory that stand in the way */
-#define STORM_FILES	   4
-#define STORM_GROUPS	   3 /* memory control groups */
-#define STORM_NODES	   3 /* the last is slow memory without CPUs */
-#define STORM_RANGES	   4 /* of frames, allocated */
-#define STORM_OFFLINE	   2 /* pageblocks that may be offline */
-#define WORDS_PER_PAGE	   (GW_PAGE_SIZE / sizeof(uint64_t))
-#define STORM_REGION_WORDS (STORM_PAGES * WORDS_PER_PAGE)
+#define STORM_REGIONS	 7 /* the first is a stack, the last holds huge pages */
+#define STORM_STACK	 0
+#define STORM_HUGE	 (STORM_REGIONS - 1)
+#define STORM_PAGES	 64   /* of a region, at most */
+#define STORM_HUGE_PAGES 1024 /* of the last one */
+#define STORM_PROGRAMS	 16
+#define STORM_COUNTERS	 64 /* words that all threads add to */
+#define STORM_BLOCKS	 48 /* of raw memory that stand in the way */
+#define STORM_FILES	 4
+#define STORM_GROUPS	 3 /* memory control groups */
+#define STORM_NODES	 3 /* the last is slow memory without CPUs */
+#define STORM_RANGES	 4 /* of frames, allocated */
+#define STORM_OFFLINE	 2 /* pageblocks that may be offline */
+#define WORDS_PER_PAGE	 (GW_PAGE_SIZE / sizeof(uint64_t))
 
 struct storm_word {
 	gw_atomic_u32 min, max; /* versions */
@@ -43,13 +44,14 @@ struct storm_word {
 
 struct storm_region {
 	pthread_mutex_t mutex;
+	unsigned pages; /* there is room for; never changes */
 	/* Guarded by mutex and by layout. */
 	gw_vaddr_t base;     /* of page 0, mapped or not */
 	unsigned first, end; /* pages mapped: [first, end) */
 	uint32_t id;	     /* told by every word's tag; children keep it */
 	/* A write has version `begun` before and `done` after its bytes are written. */
 	gw_atomic_u32 begun, done;
-	struct storm_word *words; /* STORM_REGION_WORDS; those of mapped pages are known */
+	struct storm_word *words; /* of all pages; those of mapped ones are known */
 };
 
 /* A file: its pages from 1 on as a region says, page 0 for counters. */
@@ -139,7 +141,7 @@ storm_stopped(struct storm *s)
 
 /* ---- storm_region.c: bytes; region->mutex held ---- */
 
-int storm_region_init(struct storm_region *r);
+int storm_region_init(struct storm_region *r, unsigned pages);
 void storm_region_destroy(struct storm_region *r);
 /* Its words from page `first` to `end` are zero: they were just mapped, or given back. */
 void storm_region_forget(struct storm_region *r, unsigned first, unsigned end);
@@ -170,6 +172,9 @@ void storm_exec(struct storm_thread *t);
 /* Take a program off the table, a random one if p is NULL. */
 void storm_exit(struct storm_thread *t, struct storm_program *p);
 
+/* Map a region that is not; false: no memory. */
+bool storm_map_region(struct storm_thread *t, struct storm_program *p, struct storm_region *r);
+
 /* ---- storm_layout.c: what changes a region's shape; takes the locks ---- */
 
 void storm_layout(struct storm_thread *t, struct storm_program *p, enum gw_storm_op op);
@@ -198,6 +203,14 @@ void storm_hotplug(struct storm_thread *t, bool online);
 /* The threads are to end: let nobody wait for memory. */
 void storm_interrupt(struct storm *s, struct storm_thread *threads, unsigned n);
 void storm_free_ranges(struct storm *s);
+
+/* ---- storm_huge.c ---- */
+
+int storm_huge_open(struct storm *s);
+/* An address where huge entries fit; it may be taken. */
+gw_vaddr_t storm_huge_place(struct storm_thread *t);
+void storm_huge(struct storm_thread *t, struct storm_program *p);
+void storm_split(struct storm_thread *t);
 
 /* ---- storm_file.c ---- */
 

@@ -117,20 +117,6 @@ unmap_all(struct storm_thread *t, struct piece *x, bool alone)
 	r->first = r->end = 0;
 }
 
-static void
-map_again(struct storm_thread *t, struct piece *x)
-{
-	struct storm_region *r = x->r;
-	unsigned pages = 1 + storm_below(t, STORM_PAGES);
-
-	if (gw_mmap(x->p->mm, 0, pages * GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, &r->base)) {
-		storm_no_memory(t);
-		return;
-	}
-	r->end = pages;
-	storm_region_forget(r, 0, pages);
-}
-
 /* Unmap the end of a region, or replace a piece of it by fresh memory. */
 static void
 unmap(struct storm_thread *t, struct piece *x, bool alone)
@@ -163,7 +149,7 @@ remap(struct storm_thread *t, struct piece *x, bool alone)
 {
 	struct storm_region *r = x->r;
 	gw_vaddr_t old = page_address(r, r->first), addr = old;
-	unsigned pages = 1 + storm_below(t, STORM_PAGES - r->first);
+	unsigned pages = 1 + storm_below(t, r->pages - r->first);
 	int err = gw_mremap(
 		x->p->mm, old, (r->end - r->first) * GW_PAGE_SIZE, pages * GW_PAGE_SIZE, &addr);
 
@@ -206,7 +192,7 @@ change(struct storm_thread *t, struct piece *x, enum gw_storm_op op, bool alone)
 	if (op == GW_STORM_STACK)
 		grow_stack(t, x);
 	else if (x->r->first == x->r->end)
-		map_again(t, x);
+		(void)storm_map_region(t, x->p, x->r);
 	else if (op == GW_STORM_DONTNEED)
 		dontneed(t, x);
 	else if (op == GW_STORM_MPROTECT)

@@ -8,9 +8,10 @@
 #include "machine/soft/storm_internal.h"
 
 int
-storm_region_init(struct storm_region *r)
+storm_region_init(struct storm_region *r, unsigned pages)
 {
-	r->words = malloc(STORM_REGION_WORDS * sizeof(*r->words));
+	r->pages = pages;
+	r->words = malloc(pages * WORDS_PER_PAGE * sizeof(*r->words));
 	if (!r->words)
 		return -ENOMEM;
 	pthread_mutex_init(&r->mutex, NULL);
