@@ -53,6 +53,7 @@ static const struct measurement {
 	{"soft-fault", "first touches of anonymous memory", bench_soft_fault, false},
 	{"soft-fork", "fork, exit and exec", bench_soft_fork, false},
 	{"soft-move", "mapped pages moved with their bytes", bench_soft_move, false},
+	{"soft-huge", "huge pages made, moved whole and split", bench_soft_huge, false},
 	{"soft-compact", "a fragmented machine of 1 GiB, with bytes", bench_soft_compact, false},
 	{"soft-compact-4gib", "the same of 4 GiB (needs as much)", bench_soft_compact_4gib, true},
 	{"soft-offline", "128 MiB taken offline beside tasks that use it", bench_soft_offline,
@@ -60,6 +61,7 @@ static const struct measurement {
 	{"proactive", "huge pages with and without proactive compaction", bench_proactive, true},
 	{"faulters", "pages that 0 to 4 tasks wait for, in three ways, moved", bench_faulters,
 		true},
+	{"placement", "pages pulled over on a fault, beside plain faults", bench_placement, false},
 	{"host-24gib", "a recorded host loaded and planned on", bench_host_24gib, false},
 	{"host-1tib", "a made-up host of 1 TiB (needs 11 GiB)", bench_host_1tib, true},
 };
