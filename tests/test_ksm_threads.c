@@ -183,7 +183,6 @@ everybody_sees_what_he_wrote(void **state)
 			gw_u32_store_release(&run.stop, 1);
 		pthread_join(workers[i].thread, NULL);
 	}
-	g->m->ops = &g->mv->ops;
 	assert_int_equal(gw_u32_load_relaxed(&run.mistakes), 0);
 	rounds(g, 3); /* nothing changes now: what is equal is one */
 	assert_true(info(g).pages_sharing >= 2 * KSM_PAGES - VALUES);

@@ -279,10 +279,11 @@ unmerge_entry(struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock)
 		(gw_pte_is_page(pte) || gw_pte_is_migration(pte)) && gw_page_ksm_node(m, page);
 	int err = 0;
 
-	if (merged && gw_pte_is_migration(pte)) {
+	if (merged && gw_pte_is_migration(pte) && gw_fix(m, GW_FIX_KSM_FOLLOW_WAITS)) {
 		err = gw_migration_entry_wait(f->mm, word, lock); /* R9 */
 		return err ? err : 1;
 	}
+	merged = merged && gw_pte_is_page(pte);
 	if (merged)
 		gw_get_page(m, page);
 	gw_spin_unlock(lock);

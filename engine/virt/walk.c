@@ -75,10 +75,11 @@ walk_anon(struct gw_rmap_walk *walk)
 
 /* A merged page: each of its places has an anon_vma and an index of its own. */
 static void
-walk_ksm(const struct gw_ksm_node *node, struct gw_rmap_walk *walk)
+walk_ksm(struct gw_machine *m, const struct gw_ksm_node *node, struct gw_rmap_walk *walk)
 {
 	bool on = true;
 
+	walk->locked = !gw_fix(m, GW_FIX_KSM_WALK_LOCK); /* no caller has all these locks */
 	for (struct gw_ksm_place *place = node->places; place && on; place = place->next) {
 		walk->place = place;
 		walk->anon_vma = place->anon_vma;
@@ -117,7 +118,7 @@ gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk)
 	if (walk->anon_vma)
 		(void)walk_anon(walk);
 	else if (gw_page_ksm_node(m, walk->page))
-		walk_ksm(gw_page_ksm_node(m, walk->page), walk);
+		walk_ksm(m, gw_page_ksm_node(m, walk->page), walk);
 	else if (owner && (owner & GW_OWNER_TAG) == GW_OWNER_MAPPING)
 		walk_file((struct gw_mapping *)owner, walk);
 }

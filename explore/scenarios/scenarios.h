@@ -7,7 +7,10 @@
 #include "godwit/explore.h"
 #include "godwit/godwit.h"
 
+extern const struct gw_explore_scenario gw_scenario_balloon_lock;
 extern const struct gw_explore_scenario gw_scenario_fault_extra_reference;
+extern const struct gw_explore_scenario gw_scenario_ksm_follow_waits;
+extern const struct gw_explore_scenario gw_scenario_ksm_walk_lock;
 extern const struct gw_explore_scenario gw_scenario_misplaced_preconditions;
 extern const struct gw_explore_scenario gw_scenario_put_and_wait;
 
