@@ -59,7 +59,7 @@ empty_and_take(struct gw_range *r)
 int
 gw_offline_pages(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, struct gw_obstacle *why)
 {
-	struct gw_obstacle ignored;
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
 	struct gw_range r = {
 		.type = GW_MT_MOVABLE, .reason = GW_MR_MEMORY_HOTPLUG, .why = why ? why : &ignored};
 	int err = gw_range_init(&r, m, start, end);
@@ -87,7 +87,7 @@ gw_offline_pages(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, struct gw_o
 int
 gw_online_pages(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end)
 {
-	struct gw_obstacle ignored;
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
 	struct gw_range r = {.why = &ignored};
 	gw_pfn_t mask = gw_pageblock_frames(m) - 1;
 	int err = gw_range_init(&r, m, start, end);
@@ -191,7 +191,7 @@ gw_range_look(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, enum gw_migrat
 	void (*found)(void *ctx, const struct gw_obstacle *obstacle), void *ctx,
 	struct gw_range_outlook *out)
 {
-	struct gw_obstacle ignored;
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
 	struct look l = {
 		.range = {.type = type, .why = &ignored}, .found = found, .ctx = ctx, .out = out};
 	int err = gw_range_init(&l.range, m, start, end);
