@@ -453,6 +453,51 @@ the_end_waits_for_pages_in_use(void **state)
 	assert_true(is_merged(g, g->a, 0));
 }
 
+/* ---- no memory ---- */
+
+static unsigned fail_in; /* the allocation that fails, counted from 1; 0: none */
+static void *(*real_alloc)(void *ctx, size_t bytes);
+
+static void *
+failing_alloc(void *ctx, size_t bytes)
+{
+	if (fail_in && --fail_in == 0)
+		return NULL;
+	return real_alloc(ctx, bytes);
+}
+
+/* Whichever allocation of the engine's own memory fails while pages are merged and forked, nothing
+ * is lost, and a later round makes good for it. A fork that cannot join the instance fails. */
+static void
+failed_allocations_lose_nothing(void **state)
+{
+	struct merger *g = *state;
+	unsigned failed = 0, forks_failed = 0;
+
+	real_alloc = g->mv->ops.alloc;
+	g->mv->ops.alloc = failing_alloc;
+	for (unsigned k = 1; k < 16; k++) {
+		struct gw_mm *child = NULL;
+
+		fill(g, g->a, 0, 100 + k);
+		fill(g, g->b, 0, 100 + k);
+		fail_in = k;
+		rounds(g, 3);
+		failed += fail_in == 0;
+		fail_in = k;
+		forks_failed += gw_mm_fork(g->a, &child) == -ENOMEM;
+		fail_in = 0;
+		verify_all(g, child);
+		leave(&child);
+		rounds(g, 3);
+		assert_int_equal(frame_of(g, g->a, 0), frame_of(g, g->b, 0));
+		assert_true(is_filled(g, g->a, 0, 100 + k));
+	}
+	assert_true(failed >= 3); /* a node, a place, another place */
+	assert_true(forks_failed >= 2);
+	g->mv->ops.alloc = real_alloc;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, merger_setup, merger_teardown)
 
 int
@@ -479,6 +524,7 @@ main(void)
 		TEST(looking_up_waits_for_migration),
 		TEST(refusals),
 		TEST(the_end_waits_for_pages_in_use),
+		TEST(failed_allocations_lose_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
