@@ -69,8 +69,8 @@ GW_MUST_CHECK int gw_vma_find_room(
 
 /* ---- table.c; tables go only with mmap_lock held for writing ---- */
 
-/* A page, or a zeroed one for a table; GW_PFN_NONE: no memory, also after reclaim. Sleeps. */
-gw_pfn_t gw_frame_alloc(struct gw_machine *m, gw_gfp_t gfp);
+/* A zeroed page of the node that the task runs on; GW_PFN_NONE: no memory, also after reclaim.
+ * Sleeps. */
 gw_pfn_t gw_table_alloc(struct gw_machine *m);
 /* Make addr's lowest table and those above it. 0, -ENOMEM, or -EEXIST: a huge entry stands in its
  * place. mmap_lock held for reading will do. */
