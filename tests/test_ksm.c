@@ -213,24 +213,77 @@ locked_ranges_merge(void **state)
 	struct merger *g = *state;
 	gw_pfn_t page;
 
-	assert_int_equal(gw_mlock(g->b, g->addr, PAGE, true), 0);
-	page = merge_two(g);
+	assert_int_equal(gw_mlock(g->a, g->addr, PAGE, true), 0);
+	page = merge_two(g); /* it is b's */
 	gw_lru_add_drain_all(g->m);
 	assert_true(flags(g->mv, page) & GW_PG_MLOCKED);
 	verify_all(g, NULL);
 }
 
-/* Reclaim leaves merged pages alone. */
+static void
+swap_on(struct merger *g)
+{
+	void *backing;
+
+	assert_int_equal(gw_soft_ram_backing(16, &backing), 0);
+	assert_int_equal(gw_swap_on(g->m, &gw_soft_ram_ops, backing, 16), 0);
+}
+
+static void
+page_out(struct merger *g, struct gw_mm *mm)
+{
+	assert_int_equal(gw_madvise(mm, g->addr, PAGE, GW_MADV_PAGEOUT), 0);
+}
+
+/* S4: reclaim leaves merged pages alone, also those with one entry; others go. */
 static void
 merged_pages_stay_in_memory(void **state)
 {
 	struct merger *g = *state;
 	gw_pfn_t page = merge_two(g);
 
-	assert_int_equal(gw_madvise(g->a, g->addr, PAGE, GW_MADV_PAGEOUT), 0);
-	assert_int_equal(gw_madvise(g->b, g->addr, PAGE, GW_MADV_PAGEOUT), 0);
-	assert_int_equal(frame_of(g, g->a, 0), page);
+	swap_on(g);
+	poke(g->a, g->addr, 1);
+	gw_lru_add_drain_all(g->m);
+	for (unsigned i = 0; i < 3; i++) {
+		page_out(g, g->a);
+		page_out(g, g->b);
+	}
+	assert_int_equal(gw_pte_kind(entry_of(g->a, g->addr)), GW_PTE_IS_SWAP);
 	assert_int_equal(frame_of(g, g->b, 0), page);
+	assert_int_equal(peek(g->a, g->addr), 1);
+	verify_all(g, NULL);
+}
+
+/* S4: a page that others' swap entries name joins a merged one, and stays theirs in the cache; it
+ * does not become a merged page itself. */
+static void
+pages_of_the_swap_cache_join_only(void **state)
+{
+	struct merger *g = *state;
+	struct gw_mm *child;
+	gw_pfn_t cached;
+
+	swap_on(g);
+	fill(g, g->a, 0, 7);
+	gw_lru_add_drain_all(g->m);
+	page_out(g, g->a);
+	assert_int_equal(gw_pte_kind(entry_of(g->a, g->addr)), GW_PTE_IS_SWAP);
+	child = fork_space(g->a);
+	assert_int_equal(peek(g->a, g->addr), 7);
+	cached = frame_of(g, g->a, 0);
+	assert_true(flags(g->mv, cached) & GW_PG_SWAPCACHE);
+	fill(g, g->b, 0, 7);
+	fill(g, g->c, 0, 7);
+	rounds(g, 3);
+	assert_true(is_merged(g, g->a, 0));
+	assert_int_equal(frame_of(g, g->a, 0), frame_of(g, g->b, 0));
+	assert_int_equal(frame_of(g, g->a, 0), frame_of(g, g->c, 0));
+	assert_int_not_equal(frame_of(g, g->a, 0), cached);
+	assert_int_equal(gw_pte_kind(entry_of(child, g->addr)), GW_PTE_IS_SWAP);
+	verify_all(g, child);
+	assert_true(is_filled(g, child, 0, 7));
+	leave(&child);
 }
 
 /* ---- migration ---- */
@@ -516,6 +569,7 @@ main(void)
 		TEST(pages_go_with_their_last_entry),
 		TEST(locked_ranges_merge),
 		TEST(merged_pages_stay_in_memory),
+		TEST(pages_of_the_swap_cache_join_only),
 		TEST(the_node_follows_its_page),
 		TEST(a_pinned_merged_page_stays),
 		TEST(entries_may_go_meanwhile),

@@ -88,6 +88,7 @@ gw_ksm_node_page(const struct gw_ksm *ksm, const struct gw_ksm_node *node)
 	struct gw_machine *m = ksm->machine;
 	gw_pfn_t page;
 
+	/* acquire: who moved the page has copied its bytes before he unlocked it */
 	while ((page = named_page(m, node)) != GW_PFN_NONE) {
 		if (!gw_get_page_unless_zero(m, page)) {
 			gw_relax(); /* it is being moved, or freed */
@@ -95,7 +96,7 @@ gw_ksm_node_page(const struct gw_ksm *ksm, const struct gw_ksm_node *node)
 		}
 		if (!is_named(m, node, page))
 			gw_put_page(m, page);
-		else if (gw_page_flags(gw_page(m, page)) & GW_PG_LOCKED)
+		else if (gw_u32_load_acquire(&gw_page(m, page)->flags) & GW_PG_LOCKED)
 			(void)gw_page_put_and_wait_locked(m, page, false);
 		else
 			break;
