@@ -132,6 +132,11 @@ static const enum gw_vm_event told[] = {
 	GW_VM_THP_SPLIT_PMD,
 	GW_VM_THP_DEFERRED_SPLIT_PAGE,
 	GW_VM_THP_UNDERUSED_SPLIT_PAGE,
+	GW_VM_THP_COLLAPSE_ALLOC,
+	GW_VM_BALLOON_INFLATE,
+	GW_VM_BALLOON_DEFLATE,
+	GW_VM_BALLOON_MIGRATE,
+	GW_VM_COW_KSM,
 };
 
 static void
@@ -156,6 +161,7 @@ print_text(const struct gw_storm_config *config, const struct gw_storm_report *r
 		print_row(gw_vm_event_name(told[i]), r->events[told[i]], "");
 	print_row("frames in given ranges", r->contig_frames, "");
 	print_row("blocks taken offline", r->blocks_offline, "");
+	print_row("pages merged at a time", r->most_sharing, "");
 	print_rate("accesses", accesses, r->ns);
 	print_row("  TLB misses", r->misses, "");
 	print_row("  faults", r->faults, "");
@@ -198,7 +204,7 @@ print_json(const struct gw_storm_config *config, const struct gw_storm_report *r
 				     (json_int_t)r->shootdowns, "programs", (json_int_t)r->programs,
 				     "no_memory", (json_int_t)r->no_memory)) ||
 		json_object_update_new(all,
-			json_pack("{s:I, s:I, s:I, s:I, s:I}", "reclaimed",
+			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "reclaimed",
 				(json_int_t)r->reclaimed, "swapped_out", (json_int_t)r->swapped_out,
 				"swapped_in", (json_int_t)r->swapped_in, "contig_frames",
 				(json_int_t)r->contig_frames, "blocks_offline",

@@ -23,7 +23,7 @@
 #define PROGRESS_NS    100000000
 #define DAEMONS	       (2 * STORM_NODES)
 #define SLOW_DISTANCE  (GW_ADISTANCE_DRAM + 4 * GW_ADISTANCE_CHUNK)
-#define WEIGHTS	       308
+#define WEIGHTS	       332
 
 static const struct {
 	const char *name;
@@ -58,6 +58,9 @@ static const struct {
 	[GW_STORM_ONLINE] = {"online", 3},
 	[GW_STORM_HUGE] = {"huge", 12},
 	[GW_STORM_SPLIT] = {"split", 8},
+	[GW_STORM_COLLAPSE] = {"collapse", 8},
+	[GW_STORM_BALLOON] = {"balloon", 4},
+	[GW_STORM_KSM] = {"ksm", 12},
 };
 
 const char *
@@ -146,6 +149,12 @@ work_on(struct storm_thread *t, struct storm_program *p, enum gw_storm_op op)
 	case GW_STORM_HUGE:
 		storm_huge(t, p);
 		return;
+	case GW_STORM_COLLAPSE:
+		storm_collapse(t, p);
+		return;
+	case GW_STORM_KSM:
+		storm_ksm(t, p);
+		return;
 	case GW_STORM_HINT:
 		storm_hint(p);
 		return;
@@ -203,6 +212,9 @@ work(struct storm_thread *t, enum gw_storm_op op)
 	case GW_STORM_SPLIT:
 		storm_split(t);
 		return;
+	case GW_STORM_BALLOON:
+		storm_balloon(t);
+		return;
 	case GW_STORM_OFFLINE:
 	case GW_STORM_ONLINE:
 		storm_hotplug(t, op == GW_STORM_ONLINE);
@@ -224,6 +236,7 @@ make_room(struct storm *s)
 {
 	storm_free_blocks(s);
 	storm_free_ranges(s);
+	storm_deflate(s);
 }
 
 static void *
@@ -269,6 +282,7 @@ report(struct storm *s, struct gw_storm_report *out)
 	out->moved = out->events[GW_VM_PGMIGRATE_SUCCESS];
 	out->not_moved = out->events[GW_VM_PGMIGRATE_FAIL];
 	out->contig_frames = gw_u64_load_relaxed(&s->contig_frames);
+	out->most_sharing = gw_u64_load_relaxed(&s->most_sharing);
 	out->blocks_offline = gw_u64_load_relaxed(&s->blocks_offline);
 	out->programs = gw_u64_load_relaxed(&s->programs);
 	out->no_memory = gw_u64_load_relaxed(&s->no_memory);
@@ -363,6 +377,7 @@ close_stores(struct storm *s)
 	struct gw_swap_info swap;
 	int err;
 
+	storm_special_close(s);
 	storm_files_close(s);
 	gw_lru_add_drain_all(s->m);
 	gw_swap_info(s->m, &swap);
@@ -393,6 +408,8 @@ begin(struct storm *s, struct gw_storm_report *out)
 	err = storm_place_open(s);
 	if (!err)
 		err = storm_huge_open(s);
+	if (!err)
+		err = storm_special_open(s);
 	return err ? err : open_stores(s);
 }
 

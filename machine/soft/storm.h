@@ -53,6 +53,9 @@ enum gw_storm_op {
 	GW_STORM_ONLINE,
 	GW_STORM_HUGE,
 	GW_STORM_SPLIT,
+	GW_STORM_COLLAPSE,
+	GW_STORM_BALLOON,
+	GW_STORM_KSM,
 	GW_STORM_OPS
 };
 
@@ -68,6 +71,7 @@ struct gw_storm_report {
 	uint64_t no_memory;			     /* operations given up for want of it */
 	uint64_t swapped_out, swapped_in, reclaimed; /* pages */
 	uint64_t contig_frames, blocks_offline;	     /* taken: given ranges, whole pageblocks */
+	uint64_t most_sharing;			     /* pages that merging saved at a time */
 	uint64_t events[GW_VM_NR];		     /* the machine's counters (events.h) */
 	uint64_t hits, misses, faults, shootdowns;
 	/* Once it is over: */

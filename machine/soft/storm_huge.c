@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * storm_huge.c - the storm's large pages: faults make them of all sizes and everywhere, programs
- * work on a region that holds whole huge pages, and they are split under them.
+ * work on a region that holds whole huge pages, and they are split and collapsed under them.
  *
  * What changes a region's shape (storm_layout.c) meets this region as any other: so huge entries
  * are split, and huge pages mapped in part, moved to places where they fit no huge entry, forked,
  * written after a fork, given back, bound to other nodes.
  */
 #include "engine/phys/phys.h"
-#include "godwit/huge.h"
 #include "godwit/migrate.h"
 #include "machine/soft/storm_internal.h"
 
@@ -167,4 +166,54 @@ storm_split(struct storm_thread *t)
 		if (err && err != -EBUSY)
 			storm_lost(t->s, "splitting page %u gave %d", info.head, err);
 	}
+}
+
+/* ---- collapse ---- */
+
+static void
+collapse_region(struct storm_thread *t, struct storm_program *p, struct storm_region *r)
+{
+	enum gw_scan_result why = GW_SCAN_SUCCEED;
+	int err;
+
+	if (r->first == r->end)
+		return;
+	err = gw_collapse(
+		p->mm, r->base + r->first * GW_PAGE_SIZE, (r->end - r->first) * GW_PAGE_SIZE, &why);
+	if (err == 0 ? why != GW_SCAN_SUCCEED
+		     : why == GW_SCAN_SUCCEED ||
+				(err != -EINVAL && err != -ENOMEM && err != -EAGAIN))
+		storm_lost(t->s, "address space %u, %#llx: collapse gave %d, %s", gw_mm_id(p->mm),
+			(unsigned long long)r->base, err, gw_scan_result_name(why));
+	(void)storm_verify_some(t, p, r);
+}
+
+/* As khugepaged does: whatever is in the way there, its limits chosen anew. */
+static void
+look_for_small_pages(struct storm_thread *t, struct storm_program *p)
+{
+	struct gw_khugepaged *k = &t->khugepaged;
+	const unsigned n = 1u << GW_HUGE_ORDER;
+
+	if (k->pages_to_scan == 0)
+		gw_khugepaged_init(k);
+	k->scan_sleep_ms = k->alloc_sleep_ms = 0;
+	k->max_ptes_none = storm_below(t, n);
+	k->max_ptes_swap = storm_below(t, n);
+	k->max_ptes_shared = storm_below(t, n);
+	(void)gw_khugepaged_scan(k, t->s->m, &p->mm, 1);
+}
+
+void
+storm_collapse(struct storm_thread *t, struct storm_program *p)
+{
+	struct storm_region *r = &p->regions[STORM_HUGE];
+
+	if (storm_below(t, 2)) {
+		look_for_small_pages(t, p);
+		return;
+	}
+	pthread_mutex_lock(&r->mutex);
+	collapse_region(t, p, r);
+	pthread_mutex_unlock(&r->mutex);
 }

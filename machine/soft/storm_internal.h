@@ -9,6 +9,8 @@
  *
  *   word = tag of its program's lineage and place (32 bits) | version (32 bits); 0: never written
  *
+ * The tags of one region are the same in all programs and pages, so that these may be merged.
+ *
  * A region's versions only grow, so bytes of an earlier use of a page are never taken for new ones.
  *
  * Locks, outermost first: program->layout (fork: write; what changes regions' shape: read),
@@ -21,11 +23,13 @@
 #include <pthread.h>
 
 #include "engine/sync/sync.h"
+#include "godwit/huge.h"
 #include "machine/soft/storm.h"
 
-#define STORM_REGIONS	 7 /* the first is a stack, the last holds huge pages */
-#define STORM_STACK	 0
-#define STORM_HUGE	 (STORM_REGIONS - 1)
+#define STORM_REGIONS	 8    /* among them: */
+#define STORM_STACK	 0    /* a stack, the first */
+#define STORM_SAME	 6    /* one whose pages say the same as others */
+#define STORM_HUGE	 7    /* one that holds huge pages */
 #define STORM_PAGES	 64   /* of a region, at most */
 #define STORM_HUGE_PAGES 1024 /* of the last one */
 #define STORM_PROGRAMS	 16
@@ -48,7 +52,7 @@ struct storm_region {
 	/* Guarded by mutex and by layout. */
 	gw_vaddr_t base;     /* of page 0, mapped or not */
 	unsigned first, end; /* pages mapped: [first, end) */
-	uint32_t id;	     /* told by every word's tag; children keep it */
+	uint32_t id;	     /* told by every word's tag; children keep it; 0: of all alike */
 	/* A write has version `begun` before and `done` after its bytes are written. */
 	gw_atomic_u32 begun, done;
 	struct storm_word *words; /* of all pages; those of mapped ones are known */
@@ -93,10 +97,13 @@ struct storm {
 	gw_atomic_u32 region_ids;
 	gw_atomic_u64 ops[GW_STORM_OPS];
 	gw_atomic_u64 words, faults_expected, programs, no_memory;
-	gw_atomic_u64 contig_frames, blocks_offline;
+	gw_atomic_u64 contig_frames, blocks_offline, most_sharing;
 
 	struct storm_file files[STORM_FILES];
 	struct gw_memcg *groups[STORM_GROUPS];
+	struct gw_ksm *ksm;
+	struct gw_balloon *balloon;
+	gw_atomic_u32 *hosts; /* by frame: given to the host */
 
 	pthread_mutex_t table;
 	struct storm_program *running[STORM_PROGRAMS]; /* guarded by table */
@@ -115,6 +122,7 @@ struct storm_thread {
 	bool short_of_memory;
 	bool waits; /* until it is interrupted, maybe; guarded by storm->table */
 	struct gw_task *task;
+	struct gw_khugepaged khugepaged;
 	pthread_t thread;
 	uint64_t buf[WORDS_PER_PAGE]; /* a page on its way */
 };
@@ -147,6 +155,8 @@ void storm_region_destroy(struct storm_region *r);
 void storm_region_forget(struct storm_region *r, unsigned first, unsigned end);
 /* Write or verify a random piece, or all of it. False: something is lost, or no memory. */
 bool storm_write(struct storm_thread *t, struct storm_program *p, struct storm_region *r);
+/* Some whole pages, all the same. */
+bool storm_write_same(struct storm_thread *t, struct storm_program *p, struct storm_region *r);
 bool storm_verify(struct storm_thread *t, struct storm_program *p, struct storm_region *r,
 	unsigned first, unsigned end);
 bool storm_verify_some(struct storm_thread *t, struct storm_program *p, struct storm_region *r);
@@ -211,6 +221,19 @@ int storm_huge_open(struct storm *s);
 gw_vaddr_t storm_huge_place(struct storm_thread *t);
 void storm_huge(struct storm_thread *t, struct storm_program *p);
 void storm_split(struct storm_thread *t);
+void storm_collapse(struct storm_thread *t, struct storm_program *p);
+
+/* ---- storm_special.c ---- */
+
+int storm_special_open(struct storm *s);
+/* No program is left. Also after a failed opening. */
+void storm_special_close(struct storm *s);
+/* A program's pages may be merged from now on; false: no memory. */
+bool storm_join(struct storm_thread *t, struct storm_program *p);
+void storm_ksm(struct storm_thread *t, struct storm_program *p);
+void storm_balloon(struct storm_thread *t);
+/* All of it. */
+void storm_deflate(struct storm *s);
 
 /* ---- storm_file.c ---- */
 

@@ -66,16 +66,17 @@ dontneed(struct storm_thread *t, struct piece *x)
 static void
 advise(struct storm_thread *t, struct piece *x)
 {
-	static const enum gw_advice advices[] = {
-		GW_MADV_COLD, GW_MADV_PAGEOUT, GW_MADV_HUGEPAGE, GW_MADV_NOHUGEPAGE};
-	unsigned which = storm_below(t, 6);
+	static const enum gw_advice advices[] = {GW_MADV_COLD, GW_MADV_PAGEOUT, GW_MADV_HUGEPAGE,
+		GW_MADV_NOHUGEPAGE, GW_MADV_MERGEABLE, GW_MADV_UNMERGEABLE};
+	const unsigned n = sizeof(advices) / sizeof(advices[0]);
+	unsigned which = storm_below(t, n + 2);
 	int err;
 
-	if (which < 4)
+	if (which < n)
 		err = gw_madvise(x->p->mm, piece_address(x), piece_bytes(x), advices[which]);
 	else
-		err = gw_mlock(x->p->mm, piece_address(x), piece_bytes(x), which == 4);
-	(void)succeeded(t, x, which < 4 ? "madvise" : "mlock", err);
+		err = gw_mlock(x->p->mm, piece_address(x), piece_bytes(x), which == n);
+	(void)succeeded(t, x, which < n ? "madvise" : "mlock", err);
 }
 
 static void
