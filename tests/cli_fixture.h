@@ -11,6 +11,13 @@
 #include <jansson.h>
 #include <stddef.h>
 
+/* A recorded host, and one made here of few frames, which is read in no time; $T is
+ * cli_directory. */
+#define REAL  "data/thp.before.tar.zst"
+#define SMALL "$T/small.tar"
+
+extern char cli_directory[];
+
 struct outcome {
 	int status; /* 128 + signal if it was killed */
 	char *out, *err;
