@@ -229,16 +229,15 @@ map_as_seen(const struct gw_fault_at *f, gw_pte_t pte)
 {
 	gw_atomic_u64 *word;
 	gw_spinlock *lock;
-	int err;
 
 	gw_rw_read_lock(&f->mm->mmap_lock);
-	word = lock_entry(f, &lock, &err);
+	word = gw_entry_lock(f->mm, f->addr, &lock);
 	if (word) {
 		gw_fault_map(f, word, gw_pte_pfn(pte), pte & GW_PTE_FLAGS);
 		gw_spin_unlock(lock);
 	}
 	gw_rw_read_unlock(&f->mm->mmap_lock);
-	return err;
+	return 0;
 }
 
 /* Leaf lock and mmap_lock held, given up. */
