@@ -26,7 +26,9 @@ struct report {
 	void *ctx;
 };
 
-static void GW_PRINTF(2, 3) print(const struct report *r, const char *format, ...)
+static void print(const struct report *r, const char *format, ...) GW_PRINTF(2, 3);
+static void
+print(const struct report *r, const char *format, ...)
 {
 	char line[MOST_WIDTH + 1];
 	va_list ap;
@@ -64,7 +66,9 @@ print_words(const struct report *r, int indent, const char *text)
 	}
 }
 
-static void GW_PRINTF(3, 4) say(const struct report *r, int indent, const char *format, ...)
+static void say(const struct report *r, int indent, const char *format, ...) GW_PRINTF(3, 4);
+static void
+say(const struct report *r, int indent, const char *format, ...)
 {
 	char text[1024];
 	va_list ap;

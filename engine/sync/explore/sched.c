@@ -247,7 +247,7 @@ gw_sched_enter(struct gw_sched *s, unsigned i)
 void
 gw_sched_leave(struct gw_sched *s)
 {
-	/* Not to a local variable: AddressSanitizer's stack for those is gone after the first line. */
+	/* Not to a local variable: AddressSanitizer's stack for those is gone after a line. */
 	ASAN_BEGIN(NULL, s->main_stack, s->main_stack_bytes);
 	gw_sched_switch(&s->now->sp, s->main_sp);
 	__builtin_unreachable();
