@@ -55,8 +55,15 @@ int bench_soft_fork(struct bench *b);
 int bench_soft_move(struct bench *b);
 int bench_soft_compact(struct bench *b);
 int bench_soft_compact_4gib(struct bench *b);
+/* huge.c */
+int bench_soft_huge(struct bench *b);
+/* background.c */
+int bench_soft_offline(struct bench *b);
+int bench_proactive(struct bench *b);
 /* faulters.c */
 int bench_faulters(struct bench *b);
+/* placement.c */
+int bench_placement(struct bench *b);
 /* host.c */
 int bench_host_24gib(struct bench *b);
 

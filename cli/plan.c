@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "godwit/plan.h"
+#include "plan_range.h"
 
 #define STRING_(x)   #x
 #define STRING(x)    STRING_(x)
@@ -18,7 +19,8 @@ static const char help[] =
 	"\n"
 	"What compaction would give on this host, what it would cost and what stands in\n"
 	"the way. Nothing on the host is changed. The status is 1 if --count blocks\n"
-	"cannot be had.\n"
+	"cannot be had. With --offline or --gigantic: what giving up a range of memory,\n"
+	"or getting pages of 1 GiB, would take; the status is 1 if it cannot be done.\n"
 	"\n"
 	"  --snapshot FILE     plan for this recording, not for the live host\n"
 	"  --order N           blocks of 2^N pages (default: huge pages, 9 on x86-64)\n"
@@ -30,9 +32,16 @@ static const char help[] =
 	"  --rest SECONDS      from the snapshot to the run, in which per-CPU lists drain\n"
 	"                      (default: " REST_SECONDS ")\n"
 	"  --ns-per-page N     cost of moving a page in ns (default: " NS_PER_PAGE ", measured)\n"
+	"  --offline RANGE     can this memory be taken offline? RANGE: memoryN, as in\n"
+	"                      /sys/devices/system/memory, or START-END, in frames, END\n"
+	"                      not included\n"
+	"  --block-size MIB    size of a memory block, for memoryN (default: the live\n"
+	"                      host's; 128 for a recording)\n"
+	"  --gigantic N        can N pages of 1 GiB be had, and where?\n"
 	"  --html FILE         also write one page with zoomable maps\n"
 	"  --width N           columns for the picture (default: the terminal's)\n"
-	"  --json              one JSON object (schema godwit.plan)\n"
+	"  --json              one JSON object (schema godwit.plan; godwit.plan.offline,\n"
+	"                      godwit.plan.gigantic)\n"
 	"  --pageblocks        with --json: each pageblock, and what it takes to free it\n"
 	"  --color WHEN        auto, always or never\n"
 	"  --help              this text\n"
@@ -40,6 +49,8 @@ static const char help[] =
 	"Examples:\n"
 	"  sudo godwit plan --count 2000\n"
 	"  godwit plan --snapshot data/anon-settled.before.tar.zst --html plan.html\n"
+	"  sudo godwit plan --offline memory40\n"
+	"  godwit plan --snapshot host.tar.zst --gigantic 4\n"
 	"  godwit plan --snapshot host.tar.zst --planner evacuate --count 500 --json\n";
 
 enum {
@@ -50,7 +61,10 @@ enum {
 	OPT_REST,
 	OPT_NS_PER_PAGE,
 	OPT_HTML,
-	OPT_PAGEBLOCKS
+	OPT_PAGEBLOCKS,
+	OPT_OFFLINE,
+	OPT_BLOCK_SIZE,
+	OPT_GIGANTIC
 };
 
 static const struct option options[] = {
@@ -66,6 +80,9 @@ static const struct option options[] = {
 	{"ns-per-page", required_argument, NULL, OPT_NS_PER_PAGE},
 	{"html", required_argument, NULL, OPT_HTML},
 	{"pageblocks", no_argument, NULL, OPT_PAGEBLOCKS},
+	{"offline", required_argument, NULL, OPT_OFFLINE},
+	{"block-size", required_argument, NULL, OPT_BLOCK_SIZE},
+	{"gigantic", required_argument, NULL, OPT_GIGANTIC},
 	{NULL, 0, NULL, 0},
 };
 
@@ -74,6 +91,8 @@ struct arguments {
 	struct gw_plan_request request;
 	const char *html;
 	bool pageblocks;
+	struct cli_range range;
+	const char *of_compaction; /* the last option that only a plan of compaction has */
 };
 
 static int
@@ -106,6 +125,16 @@ take_option(struct arguments *a, int option, const char *value)
 		status = cli_number("--rest", value, 0, 1000000, &n);
 		a->request.rest_seconds = (unsigned)n;
 		return status;
+	case OPT_OFFLINE:
+		a->range.offline = value;
+		return 0;
+	case OPT_BLOCK_SIZE:
+		status = cli_number("--block-size", value, 2, 1u << 20, &a->range.block_mib);
+		if (!status && a->range.block_mib & (a->range.block_mib - 1))
+			status = cli_fail("--block-size: %s is no power of two", value);
+		return status;
+	case OPT_GIGANTIC:
+		return cli_number("--gigantic", value, 1, 1u << 20, &a->range.gigantic);
 	case OPT_NS_PER_PAGE:
 		return cli_number("--ns-per-page", value, 1, 1000000000, &a->request.ns_per_page);
 	default:
@@ -118,6 +147,49 @@ take_option(struct arguments *a, int option, const char *value)
 	}
 }
 
+static bool
+is_of_compaction(int option)
+{
+	switch (option) {
+	case OPT_OFFLINE:
+	case OPT_BLOCK_SIZE:
+	case OPT_GIGANTIC:
+	case OPT_NS_PER_PAGE:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* A range is asked for: nothing may be asked for that it does not have. */
+static int
+check_range(const struct arguments *a)
+{
+	if (a->range.block_mib && !a->range.offline)
+		return cli_fail("--block-size goes with --offline memoryN");
+	if (!a->range.offline && !a->range.gigantic)
+		return 0;
+	if (a->range.offline && a->range.gigantic)
+		return cli_fail("--offline and --gigantic are two questions: one at a time");
+	if (a->of_compaction)
+		return cli_fail("--%s is for plans of compaction: not with --%s", a->of_compaction,
+			a->range.offline ? "offline" : "gigantic");
+	if (a->common.order >= 0)
+		return cli_fail("--order is for plans of compaction: not with --%s",
+			a->range.offline ? "offline" : "gigantic");
+	return 0;
+}
+
+static const char *
+option_name(int option)
+{
+	const struct option *o = options;
+
+	while (o->name && o->val != option)
+		o++;
+	return o->name;
+}
+
 static int
 parse(int argc, char **argv, struct arguments *a, int *status)
 {
@@ -127,10 +199,14 @@ parse(int argc, char **argv, struct arguments *a, int *status)
 		*status = take_option(a, option, optarg);
 		if (*status)
 			return -1;
+		if (is_of_compaction(option))
+			a->of_compaction = option_name(option);
 	}
 	if (option == -2)
 		return -1;
 	*status = cli_no_operands(argc, argv);
+	if (!*status)
+		*status = check_range(a);
 	if (!*status && a->request.stop_at && a->request.planner == GW_PLANNER_EVACUATE)
 		*status = cli_fail("--stop-at needs the migration scanner: not with evacuate");
 	if (!*status && a->pageblocks && !a->common.json)
@@ -206,7 +282,11 @@ cli_plan(int argc, char **argv)
 	status = cli_load(&a.common, &snap, &a.request.order);
 	if (status)
 		return status;
-	status = make_plan(&a, &snap, cli_now_ns() - start);
+	a.range.ns_per_page = a.request.ns_per_page;
+	if (a.range.offline || a.range.gigantic)
+		status = cli_plan_range(&a.range, &a.common, &snap);
+	else
+		status = make_plan(&a, &snap, cli_now_ns() - start);
 	gw_snapshot_free(&snap);
 	return status;
 }

@@ -115,6 +115,30 @@ print_rate(const char *what, uint64_t n, uint64_t ns)
 		gw_text_count(per_second(n, ns)).s);
 }
 
+/* Those that say what operations have really done. */
+static const enum gw_vm_event told[] = {
+	GW_VM_NUMA_PTE_UPDATES,
+	GW_VM_NUMA_HINT_FAULTS,
+	GW_VM_NUMA_PAGES_MIGRATED,
+	GW_VM_PGPROMOTE_SUCCESS,
+	GW_VM_PGDEMOTE_KSWAPD,
+	GW_VM_PGDEMOTE_DIRECT,
+	GW_VM_COMPACT_DAEMON_WAKE,
+	GW_VM_THP_FAULT_ALLOC,
+	GW_VM_THP_MIGRATION_SUCCESS,
+	GW_VM_THP_MIGRATION_SPLIT,
+	GW_VM_THP_SPLIT_PAGE,
+	GW_VM_THP_SPLIT_PAGE_FAILED,
+	GW_VM_THP_SPLIT_PMD,
+	GW_VM_THP_DEFERRED_SPLIT_PAGE,
+	GW_VM_THP_UNDERUSED_SPLIT_PAGE,
+	GW_VM_THP_COLLAPSE_ALLOC,
+	GW_VM_BALLOON_INFLATE,
+	GW_VM_BALLOON_DEFLATE,
+	GW_VM_BALLOON_MIGRATE,
+	GW_VM_COW_KSM,
+};
+
 static void
 print_text(const struct gw_storm_config *config, const struct gw_storm_report *r)
 {
@@ -133,6 +157,11 @@ print_text(const struct gw_storm_config *config, const struct gw_storm_report *r
 	print_rate("pages reclaimed", r->reclaimed, r->ns);
 	print_row("pages swapped out", r->swapped_out, "");
 	print_row("pages swapped in", r->swapped_in, "");
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+		print_row(gw_vm_event_name(told[i]), r->events[told[i]], "");
+	print_row("frames in given ranges", r->contig_frames, "");
+	print_row("blocks taken offline", r->blocks_offline, "");
+	print_row("pages merged at a time", r->most_sharing, "");
 	print_rate("accesses", accesses, r->ns);
 	print_row("  TLB misses", r->misses, "");
 	print_row("  faults", r->faults, "");
@@ -154,15 +183,18 @@ print_text(const struct gw_storm_config *config, const struct gw_storm_report *r
 static int
 print_json(const struct gw_storm_config *config, const struct gw_storm_report *r)
 {
-	json_t *ops = json_object(), *all;
+	json_t *ops = json_object(), *events = json_object(), *all;
 
+	for (unsigned i = 0; i < GW_VM_NR; i++)
+		json_object_set_new(events, gw_vm_event_name((enum gw_vm_event)i),
+			json_integer((json_int_t)r->events[i]));
 	for (unsigned i = 0; i < GW_STORM_OPS; i++)
 		json_object_set_new(ops, gw_storm_op_name((enum gw_storm_op)i),
 			json_integer((json_int_t)r->ops[i]));
-	all = json_pack("{s:s, s:i, s:s, s:i, s:I, s:I, s:I, s:o}", "schema", "godwit.stress",
+	all = json_pack("{s:s, s:i, s:s, s:i, s:I, s:I, s:I, s:o, s:o}", "schema", "godwit.stress",
 		"version", 1, "workload", "storm", "threads", (int)config->threads, "frames",
 		(json_int_t)config->n_frames, "seed", (json_int_t)config->seed, "ns",
-		(json_int_t)r->ns, "operations", ops);
+		(json_int_t)r->ns, "operations", ops, "events", events);
 	if (!all || json_object_size(ops) != GW_STORM_OPS ||
 		json_object_update_new(
 			all, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "moved",
@@ -171,10 +203,12 @@ print_json(const struct gw_storm_config *config, const struct gw_storm_report *r
 				     "faults", (json_int_t)r->faults, "shootdowns",
 				     (json_int_t)r->shootdowns, "programs", (json_int_t)r->programs,
 				     "no_memory", (json_int_t)r->no_memory)) ||
-		json_object_update_new(
-			all, json_pack("{s:I, s:I, s:I}", "reclaimed", (json_int_t)r->reclaimed,
-				     "swapped_out", (json_int_t)r->swapped_out, "swapped_in",
-				     (json_int_t)r->swapped_in)) ||
+		json_object_update_new(all,
+			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "reclaimed",
+				(json_int_t)r->reclaimed, "swapped_out", (json_int_t)r->swapped_out,
+				"swapped_in", (json_int_t)r->swapped_in, "contig_frames",
+				(json_int_t)r->contig_frames, "blocks_offline",
+				(json_int_t)r->blocks_offline)) ||
 		json_object_update_new(all,
 			json_pack("{s:I, s:I, s:i, s:i, s:I, s:b, s:s}", "words_verified",
 				(json_int_t)r->words, "accesses_refused",

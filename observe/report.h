@@ -19,6 +19,7 @@
 #include <stdio.h>
 
 #include "godwit/plan.h"
+#include "godwit/range_plan.h"
 #include "godwit/snapshot.h"
 #include "godwit/twin.h"
 
@@ -43,7 +44,16 @@ void gw_report_frag(const struct gw_report *r, const struct gw_frag *frag);
 void gw_report_plan(
 	const struct gw_report *r, const struct gw_snapshot *snap, const struct gw_plan *plan);
 
+void gw_report_offline(const struct gw_report *r, const struct gw_snapshot *snap,
+	const struct gw_range_plan *plan);
+void gw_report_gigantic(const struct gw_report *r, const struct gw_snapshot *snap,
+	const struct gw_gigantic_plan *plan);
+
 /* One JSON object and a newline (docs/json.md). Return 0 or -ENOMEM. */
+GW_MUST_CHECK int gw_json_offline(
+	FILE *out, const struct gw_snapshot *snap, const struct gw_range_plan *plan);
+GW_MUST_CHECK int gw_json_gigantic(
+	FILE *out, const struct gw_snapshot *snap, const struct gw_gigantic_plan *plan);
 GW_MUST_CHECK int gw_json_frag(FILE *out, const struct gw_frag *frag);
 GW_MUST_CHECK int gw_json_plan(FILE *out, const struct gw_snapshot *snap,
 	const struct gw_plan *plan, bool with_pageblocks);

@@ -42,6 +42,11 @@ struct gw_text_piece gw_plan_answer(const struct gw_plan *plan);
 struct gw_text_piece gw_plan_cost(const struct gw_plan *plan);
 struct gw_text_piece gw_plan_help(const struct gw_plan *plan);
 
+struct gw_text_piece gw_offline_answer(const struct gw_range_plan *plan);
+struct gw_text_piece gw_offline_cost(const struct gw_range_plan *plan);
+struct gw_text_piece gw_gigantic_answer(const struct gw_gigantic_plan *plan);
+struct gw_text_piece gw_gigantic_cost(const struct gw_gigantic_plan *plan);
+
 /* One or two maps of the same memory, side by side. */
 struct gw_picture {
 	const struct gw_block_contents *maps[2];

@@ -6,11 +6,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "cli_fixture.h"
 #include "small_host.h"
 
-static char directory[] = "/tmp/godwit-cli-XXXXXX";
+char cli_directory[] = "/tmp/godwit-cli-XXXXXX";
 
 static char *
 read_all(const char *path)
@@ -37,10 +38,10 @@ run(const char *command)
 	char *line, out[64], err[64];
 	int status;
 
-	snprintf(out, sizeof out, "%s/out", directory);
-	snprintf(err, sizeof err, "%s/err", directory);
+	snprintf(out, sizeof out, "%s/out", cli_directory);
+	snprintf(err, sizeof err, "%s/err", cli_directory);
 	assert_true(asprintf(&line, "T=%s; godwit() { '%s' \"$@\"; }; { %s ; } >%s 2>%s </dev/null",
-			    directory, getenv("GODWIT"), command, out, err) > 0);
+			    cli_directory, getenv("GODWIT"), command, out, err) > 0);
 	status = system(line);
 	free(line);
 	o.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -115,9 +116,9 @@ cli_make_directory(void **state)
 	char path[64];
 
 	(void)state;
-	if (!getenv("GODWIT") || !mkdtemp(directory) || chmod(directory, 0755) != 0)
+	if (!getenv("GODWIT") || !mkdtemp(cli_directory) || chmod(cli_directory, 0755) != 0)
 		return -1;
-	snprintf(path, sizeof path, "%s/small.tar", directory);
+	snprintf(path, sizeof path, "%s/small.tar", cli_directory);
 	small_host_write(path);
 	return 0;
 }
@@ -128,6 +129,6 @@ cli_remove_directory(void **state)
 	char command[64];
 
 	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", directory);
+	snprintf(command, sizeof command, "rm -rf %s", cli_directory);
 	return system(command);
 }

@@ -3,13 +3,20 @@
  * cli_fixture.h - running the command as its users do.
  *
  * The command is $GODWIT; it is run by the shell, its streams in files of a directory of
- * their own, $T. In that is small.tar, a recorded host of few frames.
+ * their own. Where any host does, it reads a small one, made there.
  */
 #ifndef GODWIT_CLI_FIXTURE_H
 #define GODWIT_CLI_FIXTURE_H
 
 #include <jansson.h>
 #include <stddef.h>
+
+/* A recorded host, and one made here of few frames, which is read in no time; $T is
+ * cli_directory. */
+#define REAL  "data/thp.before.tar.zst"
+#define SMALL "$T/small.tar"
+
+extern char cli_directory[];
 
 struct outcome {
 	int status; /* 128 + signal if it was killed */
@@ -28,7 +35,7 @@ size_t lines_of(const char *text);
 /* Printable ASCII in lines of at most 80. */
 void assert_plain(const char *what, const char *text);
 
-/* Before and after all tests. */
+/* cmocka's, of a group: the directory with the small host. */
 int cli_make_directory(void **state);
 int cli_remove_directory(void **state);
 

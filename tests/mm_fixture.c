@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "engine/store/store.h"
+#include "engine/virt/ksm.h"
 #include "godwit/zone.h"
 #include "mm_fixture.h"
 
@@ -210,7 +211,7 @@ anon_vma_of(struct spaces *s, gw_pfn_t page)
 {
 	struct gw_anon_vma *anon_vma = gw_page_get_anon_vma(s->m, page);
 
-	assert_true(anon_vma || gw_page_mapping(s->m, page));
+	assert_true(anon_vma || gw_page_mapping(s->m, page) || gw_page_ksm_node(s->m, page));
 	return anon_vma;
 }
 
@@ -252,7 +253,7 @@ bounce_entries(struct spaces *s, gw_pfn_t page)
 	gw_get_page(s->m, page);
 	gw_page_lock(s->m, page);
 	anon_vma = gw_page_get_anon_vma(s->m, page);
-	if (anon_vma || gw_page_mapping(s->m, page)) {
+	if (anon_vma || gw_page_mapping(s->m, page) || gw_page_ksm_node(s->m, page)) {
 		n = gw_unmap_for_migration(s->m, page, anon_vma);
 		if (n > 0)
 			gw_remove_migration_entries(s->m, page, page, anon_vma);
@@ -359,7 +360,7 @@ verify_page(struct spaces *s, struct count *c)
 	const struct gw_page *page = gw_page(s->m, c->page);
 	struct gw_rmap_walk walk = {.visit = count_place, .page = c->page, .ctx = c};
 
-	assert_int_equal(gw_u32_load_relaxed(&page->mapcount), c->entries[c->page]); /* V1 */
+	assert_int_equal(gw_u32_load_relaxed(&page->mapcount), c->entries[c->page]);  /* V1 */
 	assert_int_equal(gw_page_total_mapcount(s->m, c->page), c->entries[c->page]); /* B9 */
 	if (!c->entries[c->page])
 		return;

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_cli.c - the command as its users meet it: statuses, messages, JSON, where output goes.
- *
- * The command is $GODWIT; it is run by the shell, its streams in files of a directory of
- * their own. Where any host does, it reads a small one, made there.
  */
 #define _GNU_SOURCE /* asprintf() */
 #include "test.h"
@@ -19,10 +16,6 @@
 
 #include "cli_fixture.h"
 #include "godwit/zone.h"
-
-/* A recorded host, and one made here of few frames, which is read in no time; $T is `directory`. */
-#define REAL  "data/thp.before.tar.zst"
-#define SMALL "$T/small.tar"
 
 /* Whatever is wrong: status 2, one line on stderr that begins with "godwit: ", nothing on stdout.
  */

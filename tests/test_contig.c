@@ -117,29 +117,34 @@ isolated_pages_are_not_handed_out(void **state)
 	world_destroy(w);
 }
 
+static void
+no_target(bool direct)
+{
+	struct world *w = world_create(8 * BLOCK, PB, PB + 1, 1, NULL);
+	struct gw_compact_request request = whole_zone_request();
+
+	world_draw(w, 0, "mm..............");
+	for (gw_pfn_t b = 1; b < 8; b++)
+		world_draw(w, b * BLOCK, "u...............");
+	world_ready(w);
+	isolate_block(w, 7 * BLOCK, true);
+	request.direct = direct;
+	request.order = direct ? PB : -1;
+	gw_compact_zone(w->m, 0, &request, NULL);
+	assert_int_equal(w->moves, 2);
+	assert_int_equal(world_count(w, 6 * BLOCK, BLOCK, 'm'), 2);
+	isolate_block(w, 7 * BLOCK, false);
+	world_destroy(w);
+}
+
 /* FACTS 2.2, D10: compaction does not fill a pageblock that somebody empties, not even in an
  * allocation's last and most thorough try. */
 static void
 isolated_pageblocks_are_no_targets(void **state)
 {
-	struct world *w = world_create(4 * BLOCK, PB, PB + 1, 1, NULL);
-	struct gw_compact_request request = whole_zone_request();
-
 	(void)state;
-	world_draw(w, 0, "mm..............");
-	world_fill(w, BLOCK, 2 * BLOCK, 'u');
-	world_draw(w, 3 * BLOCK, "u...............");
-	world_ready(w);
-	isolate_block(w, 3 * BLOCK, true);
-	gw_compact_zone(w->m, 0, &request, NULL);
-	request.direct = true;
-	request.order = PB + 1;
-	gw_compact_zone(w->m, 0, &request, NULL);
-	assert_int_equal(world_count(w, 0, BLOCK, 'm'), 2);
-	isolate_block(w, 3 * BLOCK, false);
-	gw_compact_all_zones(w->m);
-	assert_int_equal(world_count(w, 0, BLOCK, 'm'), 0);
-	world_destroy(w);
+	no_target(false);
+	no_target(true);
 }
 
 /* FACTS 2.2: a pageblock with an unmovable page is refused, the page named, and the pageblocks

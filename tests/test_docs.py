@@ -121,7 +121,10 @@ def json_members_are_documented():
     documented = set(re.findall(r"`([a-z_]+)(?:\[\])?`", read("docs/json.md")))
     wrong = []
     for command in (["frag", "--snapshot", SNAPSHOT], ["bench", "--filter", "page-lock"],
-                    ["plan", "--snapshot", SNAPSHOT], ["check", "--list"],
+                    ["plan", "--snapshot", SNAPSHOT],
+                    ["plan", "--snapshot", SNAPSHOT, "--offline", "memory100"],
+                    ["plan", "--snapshot", SNAPSHOT, "--gigantic", "99"],
+                    ["check", "--list"],
                     ["check", "put-and-wait", "--without", "put-and-wait"],
                     ["check", "put-and-wait", "--table"],
                     ["check", "faulters", "--measure", "--budget", "10"]):

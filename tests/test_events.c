@@ -5,6 +5,13 @@
 #include "godwit/godwit.h"
 #include "test.h"
 
+/* Of kernels built with CMA: the recorded one has none (FACTS 3.4 has these in brackets). */
+static bool
+is_left_out(const char *name)
+{
+	return strcmp(name, "cma_alloc_success") == 0 || strcmp(name, "cma_alloc_fail") == 0;
+}
+
 /* D23: every counter has the name that a recorded kernel's /proc/vmstat has for it. That counts
  * allocations by zone: pgalloc and allocstall are the sums. */
 static void
@@ -22,7 +29,8 @@ names_are_the_kernels(void **state)
 			name = "pgalloc_normal";
 		if (!strcmp(name, "allocstall"))
 			name = "allocstall_normal";
-		if (gw_snapshot_counter(&snap, name, UINT64_MAX) == UINT64_MAX)
+		if (!is_left_out(name) &&
+			gw_snapshot_counter(&snap, name, UINT64_MAX) == UINT64_MAX)
 			fail_msg("/proc/vmstat has no %s", name);
 	}
 	gw_snapshot_free(&snap);

@@ -150,8 +150,22 @@ two_stages(void **state)
 	assert_int_equal(hinting_use(x, 0, x->addr), 0);
 	assert_int_equal(hinting_use(x, 1, x->addr), 0);
 	assert_int_equal(hinting_use(x, 1, x->addr), 1);
-	/* It remembers, across its own migration. */
 	assert_int_equal(hinting_use(x, 0, x->addr), 1);
+	assert_int_equal(hinting_use(x, 0, x->addr), 0);
+}
+
+/* What is known of a page goes along when it is migrated: its next use from where it was last used
+ * is the second. */
+static void
+migrations_carry_the_past(void **state)
+{
+	struct world *x = *state;
+	const int node = 1;
+	int status;
+
+	grow_old(x);
+	assert_int_equal(hinting_use(x, 0, x->addr), 0);
+	assert_int_equal(gw_move_pages(x->mm, 1, &x->addr, &node, &status, 0), 0);
 	assert_int_equal(hinting_use(x, 0, x->addr), 0);
 }
 
@@ -514,6 +528,7 @@ main(void)
 		T(a_hint_is_one_fault),
 		T(page_follows_its_user),
 		T(two_stages),
+		T(migrations_carry_the_past),
 		T(new_pages_have_no_past),
 		T(pinned_page_stays),
 		T(full_node_is_left_alone),

@@ -391,32 +391,28 @@ captured_blocks(void **state)
 	assert_false(frees_into(GW_MT_MOVABLE, PB + 1, GW_MT_MOVABLE)); /* never made */
 }
 
-static gw_atomic_u64 blocks_seen;
-
-/* Runs in the middle of a compaction, between two of its drains: is there a block to steal? */
+/* Runs in the middle of a compaction: memory gets so short that nobody may take what is free. */
 static int
-move_and_look(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
+move_and_raise(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
 {
-	gw_u64_add_relaxed(&blocks_seen, gw_zone_available(m, 0, PB));
+	gw_u64_store_relaxed(&m->zones[0].wmark[GW_WMARK_MIN], 1u << 20);
 	return world_move(m, dst, src, mode);
 }
 
-/* A direct compaction ends with the block in hand: it was on no free list before, and the run does
- * not go on to make another one. */
+/* FACTS 2.1: a direct compaction ends with the block in hand; it was on no free list, whose
+ * watermarks others may have reached meanwhile. */
 static void
 direct_compaction_captures(void **state)
 {
-	static const struct gw_movable_ops looking = {.migrate = move_and_look};
+	static const struct gw_movable_ops raising = {.migrate = move_and_raise};
 	struct world *w = fragmented(32, NULL);
 	gw_pfn_t page;
 
 	(void)state;
 	for (gw_pfn_t pfn = 0; pfn < 32 * BLOCK; pfn++)
 		if (world_letter(w, pfn) == 'm')
-			gw_page_set_movable(w->m, pfn, &looking, gw_page_index(w->m, pfn));
-	gw_u64_store_relaxed(&blocks_seen, 0);
+			gw_page_set_movable(w->m, pfn, &raising, gw_page_index(w->m, pfn));
 	assert_int_equal(gw_alloc_pages(w->m, GW_GFP_USER_MOVABLE, 0, PB, &page), 0);
-	assert_int_equal(gw_u64_load_relaxed(&blocks_seen), 0);
 	assert_int_equal(gw_zone_available(w->m, 0, PB), 0);
 	assert_int_equal(gw_machine_count(w->m, GW_VM_COMPACT_SUCCESS), 1);
 	assert_null(gw_current()->capture);

@@ -220,6 +220,7 @@ e1_page_is_pulled_over(void **state)
 	assert_int_not_equal(gw_flags_type(gw_page_flags(gw_page(x->w->m, x->page))), GW_PAGE_USED);
 	assert_int_equal(gw_mapping_cached(x->file), 1);
 	assert_int_equal(seen.migrations, 1);
+	assert_int_equal(events(x->w, GW_VM_PGMIGRATE_SUCCESS), 1);
 }
 
 /* E1: so is a page of the swap cache. */
@@ -524,6 +525,7 @@ e10_references_of_a_failure(void **state)
 	seen.migrate_says = -EAGAIN;
 	page = ask(x);
 	assert_int_equal(page, x->page);
+	assert_int_equal(events(x->w, GW_VM_PGMIGRATE_FAIL), 1);
 	assert_int_equal(seen.refs_at_move, 3);
 	assert_int_equal(refs(x, page), 2);
 	assert_true(has(x, page, GW_PG_LRU));

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "godwit/huge.h"
 #include "godwit/swap.h"
 #include "nodes_fixture.h"
 
@@ -310,6 +311,39 @@ mbind_moves(void **state)
 	gw_mm_put(mm);
 }
 
+/* A large page moves whole, as all of its frames do at once. */
+static void
+mbind_moves_large_pages(void **state)
+{
+	const struct gw_policy bind2 = policy(GW_POLICY_BIND, ONE(2));
+	struct nodes *w = *state;
+	struct gw_mm *mm = new_space(&w->s);
+	struct gw_thp_tunables thp;
+	gw_vaddr_t addr = (gw_vaddr_t)1 << 30;
+	const int node = 1;
+	int status;
+
+	gw_thp_tunables_init(&thp);
+	thp.enabled = GW_THP_ALWAYS;
+	thp.orders = 1u << 4;
+	assert_int_equal(gw_machine_set_thp(w->m, &thp), 0);
+	map_at(mm, addr, 32);
+	for (unsigned i = 0; i < 32; i++)
+		poke(mm, addr + i * PAGE, i);
+	assert_int_equal(bind_with(mm, addr, 32, bind2, GW_MBIND_MOVE | GW_MBIND_STRICT), 0);
+	for (unsigned i = 0; i < 32; i++) {
+		assert_int_equal(node_at(w, mm, addr + i * PAGE), 2);
+		assert_int_equal(gw_page_head(w->m, page_of(mm, addr + i * PAGE)),
+			page_of(mm, addr + (i & 16) * PAGE));
+		assert_int_equal(peek(mm, addr + i * PAGE), i);
+	}
+	addr += 21 * PAGE;
+	assert_int_equal(gw_move_pages(mm, 1, &addr, &node, &status, 0), 0);
+	addr -= 2 * PAGE;
+	assert_int_equal(node_at(w, mm, addr), 1);
+	gw_mm_put(mm);
+}
+
 /* STRICT says -EIO of pages that are elsewhere: alone, before anything is changed; with MOVE, after
  * the policy was set, of those that stayed. What several map moves with MOVE_ALL only. */
 static void
@@ -497,6 +531,7 @@ main(void)
 		T(every_fault_asks_the_policy),
 		T(policies_stay_with_their_memory),
 		T(mbind_moves),
+		T(mbind_moves_large_pages),
 		T(mbind_is_strict),
 		T(mbind_refuses),
 		T(some_memory_is_not_migratable),

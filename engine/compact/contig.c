@@ -42,7 +42,7 @@ int
 gw_alloc_contig(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, enum gw_migratetype type,
 	struct gw_obstacle *why)
 {
-	struct gw_obstacle ignored;
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
 	struct gw_range r = {
 		.type = type, .reason = GW_MR_CONTIG_RANGE, .why = why ? why : &ignored};
 	int err = gw_range_init(&r, m, start, end);
@@ -160,7 +160,7 @@ int
 gw_alloc_contig_pages(struct gw_machine *m, gw_pfn_t n, gw_pfn_t align, gw_gfp_t gfp, unsigned node,
 	gw_pfn_t *out, struct gw_obstacle *why)
 {
-	struct gw_obstacle ignored;
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
 	struct search s = {.m = m,
 		.n = n,
 		.align = align,
@@ -175,7 +175,7 @@ int
 gw_cma_alloc(struct gw_machine *m, gw_pfn_t n, gw_pfn_t align, unsigned node, gw_pfn_t *out,
 	struct gw_obstacle *why)
 {
-	struct gw_obstacle ignored;
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
 	struct search s = {.m = m,
 		.n = n,
 		.align = align,

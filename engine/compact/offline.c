@@ -59,7 +59,7 @@ empty_and_take(struct gw_range *r)
 int
 gw_offline_pages(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, struct gw_obstacle *why)
 {
-	struct gw_obstacle ignored;
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
 	struct gw_range r = {
 		.type = GW_MT_MOVABLE, .reason = GW_MR_MEMORY_HOTPLUG, .why = why ? why : &ignored};
 	int err = gw_range_init(&r, m, start, end);
@@ -87,7 +87,7 @@ gw_offline_pages(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, struct gw_o
 int
 gw_online_pages(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end)
 {
-	struct gw_obstacle ignored;
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
 	struct gw_range r = {.why = &ignored};
 	gw_pfn_t mask = gw_pageblock_frames(m) - 1;
 	int err = gw_range_init(&r, m, start, end);
@@ -163,11 +163,13 @@ look_at_block(const struct look *l, gw_pfn_t pfn, gw_pfn_t end)
 	}
 }
 
-/* Free frames of all zones above their min watermarks, but for the range's own. */
+/* Free frames of all zones that a movable page may have, but for the range's own. */
 static uint64_t
 room_elsewhere(const struct look *l)
 {
 	struct gw_machine *m = l->range.m;
+	unsigned first = m->nodes[l->range.zone->node].zonelist[0];
+	unsigned class = m->zones[first].class;
 	uint64_t room = 0;
 
 	for (unsigned z = 0; z < m->n_zones; z++) {
@@ -177,7 +179,8 @@ room_elsewhere(const struct look *l)
 		if (gw_zone_info(m, z, &info))
 			continue;
 		free = info.free + info.pcp;
-		kept = info.wmark_min + (l->range.zone->id == z ? l->out->free : 0);
+		kept = info.wmark_min + m->zones[z].lowmem_reserve[class] +
+		       (l->range.zone->id == z ? l->out->free : 0);
 		room += free > kept ? free - kept : 0;
 	}
 	return room;
@@ -188,7 +191,7 @@ gw_range_look(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, enum gw_migrat
 	void (*found)(void *ctx, const struct gw_obstacle *obstacle), void *ctx,
 	struct gw_range_outlook *out)
 {
-	struct gw_obstacle ignored;
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
 	struct look l = {
 		.range = {.type = type, .why = &ignored}, .found = found, .ctx = ctx, .out = out};
 	int err = gw_range_init(&l.range, m, start, end);

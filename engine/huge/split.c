@@ -35,7 +35,9 @@
  */
 #include <stdio.h>
 
+#include "engine/huge/huge.h"
 #include "engine/phys/charge.h"
+#include "engine/virt/policy.h"
 #include "engine/virt/rmap.h"
 
 struct split {
@@ -44,6 +46,7 @@ struct split {
 	gw_pfn_t keep;	    /* the caller's frame, from the head on */
 	unsigned new_order; /* of all pieces, or of that around `keep` */
 	bool uniform;
+	bool zeros; /* frames full of zeros need no page of their own any more */
 	struct gw_page_list *list;
 	struct gw_anon_vma *anon_vma;
 };
@@ -185,6 +188,7 @@ make_piece(const struct split *s, gw_pfn_t start, unsigned order)
 	gw_split_piece(m, s->head, start, order, gw_frame_index(head) + start, flags);
 	if (flags & GW_PG_CHARGED)
 		gw_charge_split(m, s->head, piece);
+	gw_hint_migrate(m, piece, s->head); /* who used it last */
 	gw_lru_split_piece(m, s->head, piece, s->list);
 	count_references(s, piece);
 }
@@ -232,9 +236,11 @@ split_held(const struct split *s)
 	if (is_pinned(s))
 		return -EBUSY;
 	err = freeze(s);
-	if (!err)
+	if (!err) {
+		gw_deferred_remove(s->m, s->head); /* it is linked through a tail */
 		distribute(s);
-	gw_map_pieces(s->m, s->head, s->n, s->anon_vma);
+	}
+	gw_map_pieces(s->m, s->head, s->n, !err && s->zeros, s->anon_vma);
 	return err;
 }
 
@@ -288,6 +294,16 @@ int
 gw_split_huge(struct gw_machine *m, gw_pfn_t page)
 {
 	return gw_split_huge_to_order(m, page, 0, NULL);
+}
+
+int
+gw_split_underused(struct gw_machine *m, gw_pfn_t page)
+{
+	struct split s = split_of(m, page, 0);
+
+	s.uniform = true;
+	s.zeros = true;
+	return split(&s);
 }
 
 int

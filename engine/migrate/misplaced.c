@@ -115,6 +115,7 @@ migrate_misplaced(struct gw_machine *m, gw_pfn_t page, unsigned node)
 		return page;
 	}
 	err = move_to(m, page, node, &dst);
+	gw_count(m, err ? GW_VM_PGMIGRATE_FAIL : GW_VM_PGMIGRATE_SUCCESS, 1);
 	if (!err)
 		gw_owner_forget(m, page);
 	gw_isolation_end(m, page);

@@ -10,7 +10,8 @@
  *   N1  no lock is held from one page to the next, nor while a batch moves: other tasks change the
  *       address space meanwhile, and what is found was there at some moment of the call
  *   N2  a page that cannot be isolated is looked up once more, after the batch has moved (it may
- *       be in it, mapped twice) and all LRU batches were drained (it may be in one)
+ *       be in it, mapped twice, or a part of a large page that is) and all LRU batches were drained
+ * (it may be in one)
  */
 #include <errno.h>
 
@@ -48,28 +49,29 @@ gw_move_batch(struct gw_move *mv)
 
 /* ---- looking pages up ---- */
 
-/* What the entry names, with a reference. Leaf lock held. 0, -ENOENT, -EFAULT. */
+/* The frame that the entry, locked, names for addr, with a reference of its page. 0, -ENOENT,
+ * -EFAULT. */
 static int
-get_mapped_page(struct gw_machine *m, gw_pte_t pte, gw_pfn_t *page)
+get_mapped_frame(struct gw_machine *m, gw_pte_t pte, gw_vaddr_t addr, gw_pfn_t *frame)
 {
 	if (gw_pte_kind(pte) != GW_PTE_IS_PRESENT)
 		return -ENOENT;
 	if (pte & GW_PTE_ZERO)
 		return -EFAULT;
-	*page = gw_pte_pfn(pte);
-	gw_get_page(m, *page);
+	*frame = gw_pte_pfn(pte) + ((gw_pfn_t)(addr >> GW_PAGE_SHIFT) & (gw_pte_frames(pte) - 1));
+	gw_get_page(m, *frame);
 	return 0;
 }
 
 /*
- * The page that addr, in a VMA, maps. mmap_lock held for reading; given back if the result is
+ * The frame that addr, in a VMA, maps. mmap_lock held for reading; given back if the result is
  * -EAGAIN (look again: it was on its way) or -EINTR. Else 0, -ENOENT or -EFAULT.
  */
 static int
-look_up(struct gw_move *mv, gw_vaddr_t addr, gw_pfn_t *page)
+look_up(struct gw_move *mv, gw_vaddr_t addr, gw_pfn_t *frame)
 {
-	gw_spinlock *leaf_lock;
-	gw_atomic_u64 *entry = gw_pte_lock(mv->mm, addr, &leaf_lock);
+	gw_spinlock *lock;
+	gw_atomic_u64 *entry = gw_entry_lock(mv->mm, addr, &lock);
 	gw_pte_t pte;
 	int err;
 
@@ -77,17 +79,17 @@ look_up(struct gw_move *mv, gw_vaddr_t addr, gw_pfn_t *page)
 		return -ENOENT;
 	pte = gw_u64_load_relaxed(entry);
 	if (gw_pte_is_migration(pte)) {
-		err = gw_migration_entry_wait(mv->mm, entry, leaf_lock);
+		err = gw_migration_entry_wait(mv->mm, entry, lock);
 		return err ? err : -EAGAIN;
 	}
-	err = get_mapped_page(mv->m, pte, page);
-	gw_spin_unlock(leaf_lock);
+	err = get_mapped_frame(mv->m, pte, addr, frame);
+	gw_spin_unlock(lock);
 	return err;
 }
 
 /* Of VMAs that are not `migratable`, nothing, if it is to be moved (E12). */
 static int
-find_page(struct gw_move *mv, gw_vaddr_t addr, bool migratable, gw_pfn_t *page)
+find_frame(struct gw_move *mv, gw_vaddr_t addr, bool migratable, gw_pfn_t *frame)
 {
 	int err;
 
@@ -98,7 +100,7 @@ find_page(struct gw_move *mv, gw_vaddr_t addr, bool migratable, gw_pfn_t *page)
 		vma = gw_vma_find(mv->mm, addr);
 		err = -EFAULT;
 		if (vma && addr >= gw_vma_start(vma) && (!migratable || gw_vma_migratable(vma)))
-			err = look_up(mv, addr, page);
+			err = look_up(mv, addr, frame);
 		if (err != -EAGAIN && err != -EINTR)
 			gw_rw_read_unlock(&mv->mm->mmap_lock);
 	} while (err == -EAGAIN);
@@ -106,9 +108,9 @@ find_page(struct gw_move *mv, gw_vaddr_t addr, bool migratable, gw_pfn_t *page)
 }
 
 int
-gw_move_find(struct gw_move *mv, gw_vaddr_t addr, gw_pfn_t *page)
+gw_move_find(struct gw_move *mv, gw_vaddr_t addr, gw_pfn_t *frame)
 {
-	return find_page(mv, addr, false, page);
+	return find_frame(mv, addr, false, frame);
 }
 
 /* The part of a VMA and of a lowest table that begins at *start or above it. */
@@ -134,15 +136,15 @@ find_range(struct gw_move *mv, gw_vaddr_t limit, gw_vaddr_t *start, gw_vaddr_t *
 }
 
 static bool
-has_table(struct gw_move *mv, gw_vaddr_t addr)
+has_entry(struct gw_move *mv, gw_vaddr_t addr)
 {
-	gw_spinlock *leaf_lock;
+	gw_spinlock *lock;
 	bool there = false;
 
 	gw_rw_read_lock(&mv->mm->mmap_lock);
-	if (gw_pte_lock(mv->mm, addr, &leaf_lock)) {
+	if (gw_entry_lock(mv->mm, addr, &lock)) {
 		there = true;
-		gw_spin_unlock(leaf_lock);
+		gw_spin_unlock(lock);
 	}
 	gw_rw_read_unlock(&mv->mm->mmap_lock);
 	return there;
@@ -154,7 +156,7 @@ gw_move_next_range(
 {
 	*start = addr;
 	while (find_range(mv, limit, start, end)) {
-		if (has_table(mv, *start))
+		if (has_entry(mv, *start))
 			return true;
 		*start = *end;
 	}
@@ -185,20 +187,20 @@ isolate(struct gw_move *mv, gw_pfn_t page, int *status)
 static int
 try_address(struct gw_move *mv, gw_vaddr_t addr, bool shared_too, int *status)
 {
-	gw_pfn_t page;
-	int err = find_page(mv, addr, true, &page);
+	gw_pfn_t frame;
+	int err = find_frame(mv, addr, true, &frame);
 
 	if (err)
 		return err;
-	if (mv->is_home(mv, page)) {
-		gw_put_page(mv->m, page);
+	if (mv->is_home(mv, frame)) {
+		gw_put_page(mv->m, frame);
 		return 0;
 	}
-	if (!shared_too && gw_u32_load_relaxed(&gw_page(mv->m, page)->mapcount) > 1) {
-		gw_put_page(mv->m, page);
+	if (!shared_too && gw_frame_mapcount(mv->m, frame) > 1) {
+		gw_put_page(mv->m, frame);
 		return -EACCES;
 	}
-	return isolate(mv, page, status);
+	return isolate(mv, gw_page_head(mv->m, frame), status);
 }
 
 int

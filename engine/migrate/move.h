@@ -40,8 +40,9 @@ void gw_move_begin(struct gw_move *mv, struct gw_mm *mm);
 int gw_move_address(struct gw_move *mv, gw_vaddr_t addr, bool shared_too, int *status);
 /* Move what is in the batch. */
 void gw_move_batch(struct gw_move *mv);
-/* The page at addr, of whatever VMA, with a reference: 0, -ENOENT, -EFAULT, -EAGAIN. */
-int gw_move_find(struct gw_move *mv, gw_vaddr_t addr, gw_pfn_t *page);
+/* The frame at addr, of whatever VMA, with a reference of its page: 0, -ENOENT, -EFAULT, -EAGAIN.
+ */
+int gw_move_find(struct gw_move *mv, gw_vaddr_t addr, gw_pfn_t *frame);
 /* The first part of [addr, end) that lies in one VMA and one lowest table which is there. */
 bool gw_move_next_range(
 	struct gw_move *mv, gw_vaddr_t addr, gw_vaddr_t limit, gw_vaddr_t *start, gw_vaddr_t *end);

@@ -14,6 +14,7 @@
 #include "engine/migrate/isolate.h"
 #include "engine/migrate/owner_rmap.h"
 #include "engine/store/store.h"
+#include "engine/virt/ksm.h"
 #include "engine/virt/policy.h"
 
 static bool
@@ -143,7 +144,8 @@ bool
 gw_owner_gave_up(const struct gw_machine *m, gw_pfn_t page, const struct gw_unmapped *unmapped)
 {
 	/* An anonymous page has one reference, like one given up, but its entries wait for it. */
-	return !unmapped->anon_vma && gw_isolated_page_is_dead(m, page);
+	return !unmapped->anon_vma && !gw_page_ksm_node(m, page) &&
+	       gw_isolated_page_is_dead(m, page);
 }
 
 /* The owner moves the page; its reference on dst comes first: it may free dst at once. */

@@ -9,6 +9,8 @@
  *   anonymous, mapped             unmapped with its anon_vma held (R2)
  *   anonymous, in the swap cache, neither anon_vma, nor entries, nor remap: the lock keeps
  *   mapped nowhere                everybody from mapping it, so none is needed (A10, R3)
+ *   merged                        the same, through the places of its node, which the locked page
+ *                                 keeps; the node follows the page while that is frozen (R9)
  *   anonymous, neither            about to be freed, or pinned: -EAGAIN (A10)
  *   file, its store can migrate   the store's callback, usually gw_mapping_migrate()
  *   file, it cannot               clean pages without private data; dirty ones are written out
@@ -38,6 +40,7 @@
 #include "engine/migrate/isolate.h"
 #include "engine/migrate/owner_rmap.h"
 #include "engine/store/store.h"
+#include "engine/virt/ksm.h"
 
 /* What dst takes over before it can be found. PRIVATE and UPTODATE follow their data. */
 #define CARRIED (GW_PG_SWAPCACHE | GW_PG_DIRTY | GW_PG_MLOCKED | GW_PG_REFERENCED)
@@ -181,7 +184,7 @@ unmap_anon(struct gw_machine *m, gw_pfn_t page, struct gw_unmapped *unmapped)
 	struct gw_anon_vma *anon_vma = gw_page_get_anon_vma(m, page);
 	int n = 0;
 
-	if (anon_vma)
+	if (anon_vma || gw_page_ksm_node(m, page))
 		n = gw_unmap_for_migration(m, page, anon_vma);
 	if (n > 0) {
 		unmapped->remap_due = true;
@@ -296,6 +299,8 @@ hand_over(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, bool copied, uint32_
 		gw_u32_or_relaxed(&gw_page(m, dst)->flags, GW_PG_UPTODATE);
 	if (flags & GW_PG_PRIVATE)
 		gw_page_move_private(m, dst, src);
+	if (flags & GW_PG_DEFERRED)
+		(void)gw_deferred_add(m, dst); /* src leaves the queue when it is freed */
 	if (flags & GW_PG_MLOCKED) /* dst's own mark says where it belongs from now on */
 		gw_u32_and_relaxed(&gw_page(m, src)->flags, ~GW_PG_UNEVICTABLE);
 	if (flags & CARRIED)
@@ -318,6 +323,8 @@ move_page(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode
 		undress(m, dst, in_cache);
 		return -EAGAIN;
 	}
+	if (gw_page_ksm_node(m, src))
+		gw_ksm_follow(m, dst, src);
 	hand_over(m, dst, src, copied, faults);
 	return 0;
 }

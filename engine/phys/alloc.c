@@ -268,6 +268,8 @@ free_page(struct gw_machine *m, gw_pfn_t pfn)
 				       GW_PG_SWAPCACHE | GW_PG_PRIVATE));
 	if (flags & GW_PG_LRU)
 		gw_lru_release(m, pfn);
+	if (flags & GW_PG_DEFERRED)
+		gw_deferred_remove(m, pfn);
 	if (flags & GW_PG_CHARGED)
 		gw_charge_end(m, pfn);
 	GW_PROBE2(mm_page_free, pfn, order);

@@ -7,7 +7,7 @@
  * second goes over the frames in order: each one must be accounted for by exactly one block
  * or page, on a list exactly if its state says so, and the sums must be the counters'.
  *
- * Checks F1 to F5 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, P2, Q1, U1 to U4, L1, E1, I7, J1, J3
+ * Checks F1 to F5 (page.h), Z1, Z2, Z4, Z5 (phys.h), P1, P2, Q1, U1 to U4, L1, E1, I7, X1, J1, J3
  * (charge.h). Not Z3: blocks may have been seeded apart.
  */
 #include <stdarg.h>
@@ -22,6 +22,7 @@ struct check {
 	struct gw_findings *findings;
 	uint64_t *listed; /* one bit per frame: its head stands on a list, or in a batch */
 	uint64_t isolated[GW_NODES_MAX][2]; /* frames isolated from anon and file lists */
+	uint64_t deferred[GW_NODES_MAX];    /* pages that say they are queued for splitting */
 };
 
 void
@@ -336,6 +337,7 @@ check_head(struct check *c, const struct gw_zone *zone, gw_pfn_t pfn, uint64_t *
 		gw_found(c->findings, "Z4: block of %#x, order %u, leaves its zone", pfn, order);
 		return 1;
 	}
+	c->deferred[zone->node] += (flags & GW_PG_DEFERRED) != 0;
 	if (flags & GW_PG_LRU_HELD)
 		c->isolated[zone->node][flags & GW_PG_FILE ? 1 : 0] += n;
 	if (expects_list(flags) != is_listed(c, pfn))
@@ -373,6 +375,25 @@ check_isolated(struct check *c, unsigned id)
 				"U3: node %u counts %llu isolated frames and has %llu", id,
 				(unsigned long long)n, (unsigned long long)c->isolated[id][file]);
 	}
+}
+
+/* X1 */
+static void
+check_deferred(struct check *c, unsigned id)
+{
+	const struct gw_page_list *queue = &c->m->nodes[id].deferred;
+	uint64_t n = 0;
+
+	for (gw_pfn_t pfn = queue->first; pfn != GW_PFN_NONE && n <= queue->n;
+		pfn = gw_page(c->m, pfn)->next, n++)
+		if (!(gw_page_flags(gw_page(c->m, gw_page_head(c->m, pfn))) & GW_PG_DEFERRED))
+			gw_found(
+				c->findings, "X1: frame %#x is queued for splitting unmarked", pfn);
+	if (n != queue->n || n != c->deferred[id])
+		gw_found(c->findings,
+			"X1: node %u counts %llu pages to split, has %llu, and %llu say so", id,
+			(unsigned long long)queue->n, (unsigned long long)n,
+			(unsigned long long)c->deferred[id]);
 }
 
 static void
@@ -418,6 +439,8 @@ gw_phys_check(struct gw_machine *m, struct gw_findings *findings)
 		check_frames(&c, &m->zones[z]);
 	for (unsigned n = 0; n < m->n_nodes; n++)
 		check_isolated(&c, n);
+	for (unsigned n = 0; n < m->n_nodes; n++)
+		check_deferred(&c, n);
 	check_pageblocks(&c);
 	gw_charge_check(m, findings);
 	m->ops->release(m->ctx, c.listed, bytes);

@@ -220,6 +220,8 @@ init_node(struct gw_machine *m, unsigned id)
 	unsigned class = 0;
 
 	gw_spin_init(&node->lru_lock, GW_RANK_LRU);
+	gw_spin_init(&node->deferred_lock, GW_RANK_LEAF);
+	gw_page_list_init(&node->deferred);
 	for (unsigned l = 0; l < GW_LRU_NR; l++)
 		gw_page_list_init(&node->lru[l]);
 	for (unsigned z = 0; z < m->n_zones; z++)

@@ -73,6 +73,7 @@
 #define GW_PG_MLOCKED	  0x008000u /* belongs on the unevictable list */
 #define GW_PG_REFERENCED  0x010000u /* used since reclaim last looked */
 #define GW_PG_CHARGED	  0x020000u /* a memory control group pays for it (charge.h) */
+#define GW_PG_DEFERRED	  0x040000u /* on its node's queue of pages to split (deferred.c) */
 #define GW_PG_HINTED	  0x800000u /* its row of the side table says who used it last (hinting.c) */
 #define GW_PG_FLAGS_MASK  0xffffffu
 
@@ -95,6 +96,7 @@ enum gw_page_type {
  * nowhere yet */
 #define GW_OWNER_ANON	 ((uintptr_t)1)
 #define GW_OWNER_MOVABLE ((uintptr_t)2) /* const struct gw_movable_ops */
+#define GW_OWNER_KSM	 ((uintptr_t)3) /* struct gw_ksm_node: anonymous, merged */
 
 struct gw_page {
 	gw_atomic_u32 flags;
@@ -188,10 +190,17 @@ gw_movable_owner(const void *ops)
 	return (void *)((uintptr_t)ops | GW_OWNER_MOVABLE);
 }
 
+/* Merged pages are anonymous, too. */
 static inline bool
 gw_owner_is_anon(const void *owner)
 {
-	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_ANON;
+	return (uintptr_t)owner & GW_OWNER_ANON;
+}
+
+static inline bool
+gw_owner_is_ksm(const void *owner)
+{
+	return ((uintptr_t)owner & GW_OWNER_TAG) == GW_OWNER_KSM;
 }
 
 /*

@@ -116,7 +116,9 @@ struct gw_node {
 	struct gw_page_list lru[GW_LRU_NR];
 	gw_atomic_u64 lru_frames[GW_LRU_NR];
 	gw_atomic_u64
-		isolated_frames[2]; /* off the anon and file lists (D12); added and subtracted */
+		isolated_frames[2];   /* off the anon and file lists (D12); added and subtracted */
+	gw_spinlock deferred_lock;    /* rank LEAF */
+	struct gw_page_list deferred; /* second tails of pages to split; deferred_lock */
 	struct gw_daemon kswapd, kcompactd;
 	gw_atomic_u64 proactive_ns; /* of the machine's clock: engine/compact/kcompactd.c */
 	gw_atomic_u32 weight;	    /* for weighted interleaving */
@@ -436,6 +438,16 @@ void gw_lru_split_begin(struct gw_machine *m, gw_pfn_t head);
 void gw_lru_split_piece(
 	struct gw_machine *m, gw_pfn_t head, gw_pfn_t piece, struct gw_page_list *isolated);
 void gw_lru_split_end(struct gw_machine *m, gw_pfn_t head);
+
+/* ---- pages to split when memory is short (deferred.c) ---- */
+
+/* The page, of order > 1, joins its node's queue: true; false, it is there. The caller has a
+ * reference. */
+bool gw_deferred_add(struct gw_machine *m, gw_pfn_t page);
+/* It leaves the queue, if it is on it. */
+void gw_deferred_remove(struct gw_machine *m, gw_pfn_t page);
+/* The page that has waited longest, off the queue, with a reference; GW_PFN_NONE: none. */
+gw_pfn_t gw_deferred_pop(struct gw_machine *m, unsigned node);
 
 /* ---- reclaim's view ---- */
 

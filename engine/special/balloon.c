@@ -226,11 +226,13 @@ gw_balloon_inflate_blocks(struct gw_balloon *balloon, uint64_t n)
 
 /* B2: page, which is on no list, has no owner any more. */
 static void
-disown(struct gw_balloon *b, gw_pfn_t page)
+disown(struct gw_machine *m, gw_pfn_t page)
 {
-	gw_page_lock(b->machine, page);
-	gw_page_set_movable(b->machine, page, NULL, 0);
-	gw_page_unlock(b->machine, page);
+	if (gw_fix(m, GW_FIX_BALLOON_LOCK))
+		gw_page_lock(m, page);
+	gw_page_set_movable(m, page, NULL, 0);
+	if (gw_fix(m, GW_FIX_BALLOON_LOCK))
+		gw_page_unlock(m, page);
 }
 
 static void
@@ -292,7 +294,7 @@ gw_balloon_deflate(struct gw_balloon *balloon, uint64_t n)
 		if (page == GW_PFN_NONE)
 			break;
 		order = order_of(balloon->machine, page);
-		disown(balloon, page);
+		disown(balloon->machine, page);
 		give_up(balloon, page, order);
 		done += (uint64_t)1 << order;
 	}

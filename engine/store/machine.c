@@ -4,6 +4,7 @@
  */
 #include "engine/store/mapping_internal.h"
 #include "engine/store/swap_internal.h"
+#include "engine/virt/ksm.h"
 
 void
 gw_machine_destroy(struct gw_machine *m)
@@ -23,5 +24,6 @@ gw_machine_check(struct gw_machine *m, void (*report)(void *ctx, const char *lin
 	gw_phys_check(m, &findings);
 	gw_swap_check(m, &findings);
 	gw_cache_check(m, &findings);
+	gw_ksm_check(m, &findings);
 	return findings.n;
 }

@@ -7,6 +7,7 @@
  *   kept       somebody works on it, or it has nowhere to go: another round
  *   activated  it was used since reclaim last looked, or cannot be written
  *   culled     a locked VMA maps it: to the unevictable list
+ *   split      it is a large page, not used lately: its frames meet their fates one by one
  *   demoted    there is slower memory: it moves there, or, if it cannot, is looked at again
  *   freed      unmapped, written if dirty, its private data released, out of its cache with its
  *              references frozen
@@ -20,6 +21,7 @@
  *       dropped his reference just before the freeze (FACTS 1.3, C9)
  *   C3  a task that reclaims has GW_TASK_MEMALLOC, and holds one page lock at most
  */
+#include "engine/huge/huge.h"
 #include "engine/store/reclaim_internal.h"
 #include "engine/virt/policy.h"
 #include "engine/virt/rmap.h"
@@ -63,7 +65,7 @@ can_demote(const struct gw_machine *m, const struct gw_node *node)
 
 /* ---- one page, locked ---- */
 
-/* Has it a place to come back from? Pages with movable-ops have not, nor those of a large order.
+/* Has it a place to come back from? Pages with movable-ops have not, nor large ones.
  * Nobody's page needs none, but its private data may hold it (A11). */
 static bool
 is_reclaimable(const struct gw_reclaim_run *run, gw_pfn_t pfn)
@@ -74,11 +76,29 @@ is_reclaimable(const struct gw_reclaim_run *run, gw_pfn_t pfn)
 
 	if (gw_flags_order(flags) > 0 || flags & GW_PG_WRITEBACK)
 		return false;
+	if (gw_owner_is_ksm(owner)) /* a slot could not say whose it is */
+		return false;
 	if (gw_owner_is_anon(owner))
 		return flags & GW_PG_SWAPCACHE || run->swap;
 	if (!owner)
 		return flags & GW_PG_PRIVATE;
 	return gw_page_mapping(run->m, pfn) != NULL;
+}
+
+/* A large page that nobody has used lately becomes single frames, which meet their fates one by
+ * one: the others are on the list then. */
+static bool
+split_to(const struct gw_reclaim_run *run, gw_pfn_t pfn, struct gw_page_list *list)
+{
+	const struct gw_page *page = gw_page(run->m, pfn);
+	struct gw_page_use use;
+
+	if (!gw_owner_is_anon(gw_ptr_load_relaxed(&page->owner)) || (!run->swap && !run->demote))
+		return false;
+	gw_page_referenced(run->m, pfn, &use);
+	if (use.mlocked || (use.referenced && !run->ignore_use))
+		return false;
+	return !gw_split_huge_to_list(run->m, pfn, list);
 }
 
 /* FATE_FREE: nothing speaks against it so far. */
@@ -167,13 +187,15 @@ may_demote(const struct gw_reclaim_run *run, gw_pfn_t pfn)
 }
 
 static enum fate
-decide(const struct gw_reclaim_run *run, gw_pfn_t pfn)
+decide(const struct gw_reclaim_run *run, gw_pfn_t pfn, struct gw_page_list *list)
 {
 	struct gw_page *page = gw_page(run->m, pfn);
 	enum fate fate;
 
 	if (gw_ref_freeze(&page->refcount, 1))
 		return FATE_FREE; /* only its isolation is left */
+	if (gw_page_flags(page) & GW_PG_COMPOUND && !split_to(run, pfn, list))
+		return FATE_KEEP;
 	if (!is_reclaimable(run, pfn) && !may_demote(run, pfn))
 		return FATE_KEEP;
 	fate = look_at_use(run, pfn);
@@ -234,7 +256,7 @@ shrink_pages(struct gw_reclaim_run *run, struct gw_page_list *list, struct gw_pa
 		enum fate fate = FATE_KEEP;
 
 		if (gw_page_trylock(m, pfn)) {
-			fate = decide(run, pfn);
+			fate = decide(run, pfn, list);
 			if (fate == FATE_FREE) {
 				freed += (uint64_t)1
 					 << gw_flags_order(gw_page_flags(gw_page(m, pfn)));
@@ -387,6 +409,9 @@ gw_reclaim_node(struct gw_reclaim_run *run, struct gw_node *node)
 		gw_lru_add_drain(run->m);
 	else
 		gw_lru_add_drain_all(run->m);
+	if (!run->memcg) /* what costs nobody anything comes first */
+		run->freed += gw_split_deferred(
+			run->m, (unsigned)(node - run->m->nodes), GW_RECLAIM_BATCH);
 	run->demote = !run->memcg && can_demote(run->m, node);
 	if (!run->swap && !run->demote)
 		anon.budget = 0;

@@ -20,7 +20,8 @@
  *   P2  a private page is written in place only if its one map is this entry, its one reference is
  *       this entry's (no file's page, and no entry names a slot of it), and it is not locked: a
  *       locked page may be under migration, with entries that its map count does not know. A frame
- *       of a larger page is always copied: who else holds that page cannot be told by frame
+ *       of a larger page is always copied: who else holds that page cannot be told by frame. So is
+ *       a merged page, whose bytes its node is known by
  *   P3  of a page being copied the entry or the copier holds a reference until the copy is
  *       installed, so nobody else finds itself the only user (P2) and writes to it
  *   P4  from an entry to its copy: cleared, flushed, installed, under one leaf lock, so no CPU
@@ -30,6 +31,7 @@
  * lock held.
  */
 #include "engine/store/store.h"
+#include "engine/virt/ksm.h"
 #include "engine/virt/policy.h"
 #include "engine/virt/virt_internal.h"
 
@@ -56,7 +58,8 @@ is_exclusive(struct gw_machine *m, gw_pte_t pte)
 		(void)gw_swap_cache_try_delete(m, pfn); /* its reference is one too many */
 	if (!(gw_page_flags(page) & GW_PG_LRU))
 		gw_lru_add_drain(m); /* a batch of this CPU may hold the other reference */
-	exclusive = gw_u32_load_relaxed(&page->mapcount) == 1 && gw_ref_read(&page->refcount) == 1;
+	exclusive = gw_u32_load_relaxed(&page->mapcount) == 1 &&
+		    gw_ref_read(&page->refcount) == 1 && !gw_page_ksm_node(m, pfn);
 	gw_swap_page_unlock(m, pfn);
 	return exclusive;
 }
@@ -82,6 +85,16 @@ publish(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pfn_t page, uint64_
 		gw_mlock_page(f->mm->machine, page);
 }
 
+/* What the entry of a copy is. Memory that may not be written is copied for others' sake: see
+ * gw_ksm_unmerge_range(). */
+static uint64_t
+written(const struct gw_vma *vma, gw_pte_t old)
+{
+	uint64_t flags = GW_PTE_WRITTEN | (old & GW_PTE_NO_ACCESS);
+
+	return vma->flags & GW_VM_WRITE ? flags : flags & ~(uint64_t)GW_PTE_WRITE;
+}
+
 /* P4 */
 void
 gw_fault_install(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pte_t old, gw_pfn_t page)
@@ -96,7 +109,7 @@ gw_fault_install(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pte_t old,
 	if (gw_pte_is_page(old))
 		gw_u64_sub_relaxed(&f->mm->pages, 1);
 	gw_lru_add(m, page, GW_LRU_ACTIVE_ANON);
-	publish(f, word, page, GW_PTE_WRITTEN);
+	publish(f, word, page, written(f->vma, old));
 }
 
 void
@@ -108,8 +121,8 @@ gw_fault_map(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_pfn_t page, ui
 }
 
 /* A page of our own in the place of `old`, whose bytes it gets. */
-static int
-replace(const struct gw_fault_at *f, gw_pte_t old)
+int
+gw_fault_copy(const struct gw_fault_at *f, gw_pte_t old)
 {
 	struct gw_machine *m = f->mm->machine;
 	gw_pfn_t new =
@@ -130,10 +143,13 @@ replace(const struct gw_fault_at *f, gw_pte_t old)
 	if (same)
 		gw_fault_install(f, word, old, new);
 	gw_spin_unlock(lock);
-	if (!same)
+	if (!same) {
 		gw_put_page(m, new);
-	else if (gw_pte_is_page(old))
+	} else if (gw_pte_is_page(old)) {
+		if (gw_page_ksm_node(m, gw_pte_pfn(old)))
+			gw_count(m, GW_VM_COW_KSM, 1);
 		gw_zap_page(f->vma, old); /* the copier has one more reference */
+	}
 	return 0;
 }
 
@@ -147,7 +163,7 @@ write_fault(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock,
 
 	if (!gw_pte_is_page(pte)) {
 		gw_spin_unlock(lock);
-		return !pte && gw_large_fault(f) ? 0 : replace(f, pte);
+		return !pte && gw_large_fault(f) ? 0 : gw_fault_copy(f, pte);
 	}
 	if (f->vma->flags & GW_VM_SHARED || is_exclusive(m, pte)) {
 		gw_u64_or_relaxed(word, GW_PTE_WRITTEN);
@@ -161,7 +177,7 @@ write_fault(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock,
 	}
 	gw_get_page(m, page); /* P3 */
 	gw_spin_unlock(lock);
-	err = replace(f, pte);
+	err = gw_fault_copy(f, pte);
 	gw_put_page(m, page);
 	return err;
 }
@@ -208,21 +224,19 @@ lock_entry(const struct gw_fault_at *f, gw_spinlock **lock, int *err)
 }
 
 /* The page that a migration entry named before the wait is mapped: once thought possible (R10). */
-static int
+static void
 map_as_seen(const struct gw_fault_at *f, gw_pte_t pte)
 {
-	gw_atomic_u64 *word;
 	gw_spinlock *lock;
-	int err;
+	gw_atomic_u64 *word;
 
 	gw_rw_read_lock(&f->mm->mmap_lock);
-	word = lock_entry(f, &lock, &err);
+	word = gw_entry_lock(f->mm, f->addr, &lock);
 	if (word) {
 		gw_fault_map(f, word, gw_pte_pfn(pte), pte & GW_PTE_FLAGS);
 		gw_spin_unlock(lock);
 	}
 	gw_rw_read_unlock(&f->mm->mmap_lock);
-	return err;
 }
 
 /* Leaf lock and mmap_lock held, given up. */
@@ -233,7 +247,7 @@ wait_for_migration(
 	int err = gw_migration_entry_wait(f->mm, word, lock);
 
 	if (!err && !gw_fix(f->mm->machine, GW_FIX_REFAULT_FROM_SCRATCH))
-		err = map_as_seen(f, pte);
+		map_as_seen(f, pte);
 	return err;
 }
 

@@ -158,6 +158,8 @@ gw_mm_fork(struct gw_mm *parent, struct gw_mm **out)
 	child->brk = parent->brk;
 	for (vma = gw_vma_find(parent, 0); vma && !err; vma = gw_vma_next(vma, GW_VADDR_END))
 		err = copy_vma(child, vma);
+	if (!err)
+		err = gw_ksm_fork(child, parent);
 	gw_flush_range(parent, 0, GW_VADDR_END); /* W2 */
 	gw_rw_write_unlock(&parent->mmap_lock);
 	if (err)

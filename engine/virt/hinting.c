@@ -95,12 +95,6 @@ vma_hints(const struct gw_vma *vma)
 	return policy.mode == GW_POLICY_DEFAULT || policy.flags & GW_POLICY_NUMA_BALANCING;
 }
 
-static bool
-is_small(uint32_t flags)
-{
-	return gw_flags_type(flags) == GW_PAGE_USED && !(flags & GW_PG_COMPOUND);
-}
-
 /* Copy-on-write pages of several have several users; of dirty pages of files few could be moved
  * without waiting. */
 static bool
@@ -110,7 +104,7 @@ page_hints(const struct scan *scan, gw_pfn_t pfn)
 	const struct gw_page *page = gw_page(m, pfn);
 	uint32_t flags = gw_page_flags(page);
 
-	if (!is_small(flags))
+	if (!gw_flags_is_small(flags))
 		return false; /* large pages stay */
 	if (gw_owner_is_anon(gw_ptr_load_relaxed(&page->owner)) &&
 		gw_u32_load_relaxed(&page->mapcount) > 1)
@@ -339,7 +333,7 @@ gw_hint_fault(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *loc
 	gw_get_page(m, page);
 	gw_spin_unlock(lock);
 	count_fault(f, page);
-	if (m->numa.balancing && is_small(gw_page_flags(gw_page(m, page))))
+	if (m->numa.balancing && gw_flags_is_small(gw_page_flags(gw_page(m, page))))
 		node = decide(f, page);
 	if (node >= 0)
 		(void)m->numa_ops->move(m, page, f->vma, (unsigned)node);

@@ -60,6 +60,13 @@ new_page(const struct gw_fault_at *f, gw_vaddr_t start, unsigned order)
 
 /* ---- huge pages ---- */
 
+/* Would anybody look at how much of the page is used? Not by Linux's defaults. */
+static bool
+may_be_underused(const struct gw_thp_tunables *thp)
+{
+	return thp->shrink_underused && thp->max_ptes_none + 1 < GW_PTES_PER_TABLE;
+}
+
 /* H1. True: the entry is there, and has page and table. */
 static bool
 install_huge(const struct gw_fault_at *f, gw_vaddr_t start, gw_pfn_t page, gw_pfn_t table)
@@ -76,6 +83,8 @@ install_huge(const struct gw_fault_at *f, gw_vaddr_t start, gw_pfn_t page, gw_pf
 		gw_rmap_new_large(mm->machine, page, f->vma, start, true);
 		gw_lru_add(mm->machine, page, GW_LRU_ACTIVE_ANON);
 		gw_pmd_install(mm, word, page, table, GW_PTE_WRITTEN);
+		if (may_be_underused(&mm->machine->thp))
+			(void)gw_deferred_add(mm->machine, page);
 		if (f->vma->flags & GW_VM_LOCKED)
 			gw_mlock_page(mm->machine, page);
 	}

@@ -11,6 +11,7 @@
  *       have taken from it and not yet flushed
  */
 #include "engine/store/store.h"
+#include "engine/virt/ksm.h"
 #include "engine/virt/virt_internal.h"
 
 int
@@ -225,6 +226,15 @@ page_out(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 	return err;
 }
 
+static int
+unmerge(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
+{
+	int err = change_range_flags(mm, start, end, GW_VM_MERGEABLE, 0);
+
+	/* Nobody merges there any more: who does looks at the flag under mmap_lock. */
+	return err ? err : gw_ksm_unmerge_range(mm, start, end);
+}
+
 int
 gw_madvise(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, enum gw_advice advice)
 {
@@ -244,6 +254,10 @@ gw_madvise(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, enum gw_advice advic
 		return change_range_flags(mm, addr, end, GW_VM_NOHUGEPAGE, GW_VM_HUGEPAGE);
 	case GW_MADV_NOHUGEPAGE:
 		return change_range_flags(mm, addr, end, GW_VM_HUGEPAGE, GW_VM_NOHUGEPAGE);
+	case GW_MADV_MERGEABLE:
+		return change_range_flags(mm, addr, end, 0, GW_VM_MERGEABLE);
+	case GW_MADV_UNMERGEABLE:
+		return unmerge(mm, addr, end);
 	}
 	return -EINVAL;
 }

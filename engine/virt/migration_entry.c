@@ -28,6 +28,7 @@ struct restore {
 	struct gw_machine *m;
 	gw_pfn_t winner;
 	bool in_pieces; /* it was split, or was to be */
+	bool zeros; /* frames full of zeros get entries of the zero page */
 	unsigned n;
 	bool mlocked; /* a locked VMA is among those that map it again */
 };
@@ -113,6 +114,28 @@ arrived(gw_pte_t pte, gw_pfn_t winner)
 		winner, (pte & (GW_PTE_FLAGS | GW_PTE_HUGE)) | (write ? GW_PTE_WRITE : 0));
 }
 
+bool
+gw_frame_is_zero(struct gw_machine *m, gw_pfn_t frame)
+{
+	const gw_atomic_u64 *words = m->ops->frame_address(m->ctx, frame);
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < GW_PAGE_SIZE / sizeof(*words) && !any; i++)
+		any = gw_u64_load_relaxed(&words[i]);
+	return !any;
+}
+
+/* The zero page's entry instead. */
+static void
+restore_zero(const struct restore *restore, const struct gw_entries *e)
+{
+	uint64_t flags = gw_u64_load_relaxed(e->word) & (GW_PTE_SOFT_DIRTY | GW_PTE_NO_ACCESS);
+
+	gw_u64_store_release(e->word, gw_pte_present(gw_u32_load_relaxed(&restore->m->zero_page),
+					      flags | GW_PTE_ZERO | GW_PTE_YOUNG));
+	gw_u64_sub_relaxed(&e->mm->pages, 1);
+}
+
 static void
 restore_entry(const struct restore *restore, const struct gw_entries *e, gw_pfn_t frame)
 {
@@ -163,6 +186,11 @@ restore_visit(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
 	while (gw_entries_next(&e)) {
 		if (!is_due(restore, gw_u64_load_relaxed(e.word), e.frame))
 			continue;
+		if (restore->zeros && !(vma->flags & GW_VM_LOCKED) &&
+			gw_frame_is_zero(restore->m, e.frame)) {
+			restore_zero(restore, &e);
+			continue;
+		}
 		restore_entry(restore, &e, restore->winner + (e.frame - walk->page));
 		restore->n++;
 		restore->mlocked |= (vma->flags & GW_VM_LOCKED) != 0;
@@ -187,9 +215,10 @@ gw_remove_migration_entries(
 }
 
 void
-gw_map_pieces(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, struct gw_anon_vma *anon_vma)
+gw_map_pieces(
+	struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, bool zeros, struct gw_anon_vma *anon_vma)
 {
-	struct restore restore = {.m = m, .winner = first, .in_pieces = true};
+	struct restore restore = {.m = m, .winner = first, .in_pieces = true, .zeros = zeros};
 	struct gw_rmap_walk walk = {.visit = restore_visit,
 		.page = first,
 		.n = n,

@@ -80,6 +80,7 @@ gw_mm_put(struct gw_mm *mm)
 
 	if (!gw_ref_put(&mm->users))
 		return;
+	gw_ksm_exit(mm);
 	gw_rw_write_lock(&mm->mmap_lock);
 	gw_unmap_range(mm, 0, GW_VADDR_END);
 	gw_rw_write_unlock(&mm->mmap_lock);

@@ -151,3 +151,50 @@ gw_pmd_move(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len)
 	gw_spin_unlock(&mm->table_lock);
 	return true;
 }
+
+/* ---- collapsing ---- */
+
+/* T3: both locks, for whoever looks again after taking one of them. */
+static void
+set_table(struct gw_mm *mm, gw_atomic_u64 *pmd, gw_spinlock *leaf_lock, gw_pte_t pte)
+{
+	gw_spin_lock(&mm->table_lock);
+	gw_spin_lock(leaf_lock);
+	gw_u64_store_release(pmd, pte);
+	gw_spin_unlock(leaf_lock);
+	gw_spin_unlock(&mm->table_lock);
+}
+
+bool
+gw_table_detach(struct gw_mm *mm, gw_vaddr_t addr, struct gw_detached *d)
+{
+	gw_vaddr_t start = addr & ~(GW_TABLE_SPAN - 1);
+	gw_spinlock *leaf_lock;
+	gw_pte_t pte;
+
+	d->pmd = gw_pmd_word(mm, start);
+	pte = d->pmd ? gw_u64_load_relaxed(d->pmd) : 0;
+	if (!gw_pte_is_table(pte))
+		return false;
+	d->table = gw_pte_pfn(pte);
+	d->words = gw_pte_of(mm, start, &leaf_lock);
+	set_table(mm, d->pmd, leaf_lock, 0);
+	gw_flush_range(mm, start, start + GW_TABLE_SPAN);
+	return true;
+}
+
+void
+gw_table_reattach(struct gw_mm *mm, const struct gw_detached *d)
+{
+	gw_spin_lock(&mm->table_lock);
+	gw_u64_store_release(d->pmd, gw_pte_present(d->table, 0));
+	gw_spin_unlock(&mm->table_lock);
+}
+
+void
+gw_table_collapse(struct gw_mm *mm, const struct gw_detached *d, gw_pfn_t page, uint64_t flags)
+{
+	gw_spin_lock(&mm->table_lock);
+	gw_pmd_install(mm, d->pmd, page, d->table, flags);
+	gw_spin_unlock(&mm->table_lock);
+}

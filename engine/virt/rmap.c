@@ -457,7 +457,7 @@ gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page)
 	 * latter's memory begins later than this section (R1). */
 	gw_rcu_read_lock();
 	owner = gw_ptr_load_acquire(&gw_page(m, page)->owner);
-	if (gw_owner_is_anon(owner) && still_mapped(m, page)) {
+	if (gw_owner_is_anon(owner) && !gw_owner_is_ksm(owner) && still_mapped(m, page)) {
 		anon_vma = (struct gw_anon_vma *)((uintptr_t)owner - GW_OWNER_ANON);
 		if (!gw_ref_get_unless_zero(&anon_vma->refs))
 			anon_vma = NULL;

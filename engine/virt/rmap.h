@@ -113,7 +113,8 @@ gw_page_mapped(const struct gw_machine *m, gw_pfn_t page)
 /* What a present entry that has gone owed its page, before gw_rmap_remove(): its dirty mark. */
 void gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte);
 
-/* The page's anon_vma with a counted reference, or NULL if it cannot be trusted (D3). */
+/* The page's anon_vma with a counted reference, or NULL if it cannot be trusted (D3), or has none:
+ * a merged page (ksm.h). */
 struct gw_anon_vma *gw_page_get_anon_vma(struct gw_machine *m, gw_pfn_t page);
 void gw_anon_vma_put(struct gw_anon_vma *anon_vma);
 /* The lock of its family, for writing: no walk, no VMA of it changes. */
@@ -134,14 +135,16 @@ gw_vaddr_t gw_vma_address(const struct gw_vma *vma, uint64_t pgoff);
  * keeps its mapping (a page that is neither, or whose anon_vma is not given, has no places). During
  * a walk the trees' lock is held for reading.
  */
+struct gw_ksm_place;
 struct gw_rmap_walk {
 	bool (*visit)(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr);
 	gw_pfn_t page;
 	gw_pfn_t n;		      /* frames; 0: those of the page. Set by the walk then */
-	struct gw_anon_vma *anon_vma; /* NULL: a file page */
+	struct gw_anon_vma *anon_vma; /* NULL: a file page, or a merged one */
 	bool locked;		      /* the caller has its root's lock, for writing */
 	void *ctx;
-	uint64_t index; /* set by the walk */
+	uint64_t index;		    /* set by the walk */
+	struct gw_ksm_place *place; /* set by the walk: the current one of a merged page */
 };
 void gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk);
 
@@ -203,10 +206,14 @@ unsigned gw_remove_migration_entries(
 /*
  * The same two for a page of order > 0 that is split in between (engine/huge): huge entries become
  * migration entries of its frames straight away (B6); and from them entries of what each frame is a
- * part of then. anon_vma's root is locked for writing by the caller.
+ * part of then, or of the zero page if `zeros` and the frame is full of them, in VMAs that are not
+ * locked. anon_vma's root is locked for writing by the caller.
  */
 int gw_unmap_for_split(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma);
-void gw_map_pieces(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, struct gw_anon_vma *anon_vma);
+void gw_map_pieces(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, bool zeros,
+	struct gw_anon_vma *anon_vma);
+/* Does the frame hold nothing but zeros? Final only if nobody can write to it. */
+bool gw_frame_is_zero(struct gw_machine *m, gw_pfn_t frame);
 /*
  * A fault met a migration entry: wait until its page is unlocked, in the machine's era (FACTS 1.3).
  * Called with the entry's lock held and mmap_lock held for reading; gives up both before it

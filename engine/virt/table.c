@@ -86,17 +86,12 @@ gw_table_next(const struct gw_mm *mm, gw_vaddr_t addr, gw_vaddr_t end)
 }
 
 gw_pfn_t
-gw_frame_alloc(struct gw_machine *m, gw_gfp_t gfp)
-{
-	gw_pfn_t pfn;
-
-	return gw_alloc_pages(m, gfp, gw_current_node(m), 0, &pfn) ? GW_PFN_NONE : pfn;
-}
-
-gw_pfn_t
 gw_table_alloc(struct gw_machine *m)
 {
-	return gw_frame_alloc(m, GW_GFP_KERNEL | GW_GFP_ZERO);
+	gw_pfn_t pfn;
+	int err = gw_alloc_pages(m, GW_GFP_KERNEL | GW_GFP_ZERO, gw_current_node(m), 0, &pfn);
+
+	return err ? GW_PFN_NONE : pfn;
 }
 
 /* A table for an empty word of an upper one, unless another task was faster: false, no memory. */

@@ -15,7 +15,7 @@
  *   N3  nothing is undone: if the page stays after all, the next fault finds it in its cache
  */
 #include "engine/store/store.h"
-#include "engine/virt/rmap.h"
+#include "engine/virt/ksm.h"
 
 struct visit {
 	struct gw_machine *m;
@@ -47,7 +47,7 @@ walk_page(struct visit *v, gw_pfn_t page,
 
 	if (!gw_page_mapped(m, page))
 		return;
-	if (v->anon) {
+	if (v->anon && !gw_page_ksm_node(m, page)) {
 		walk.anon_vma = gw_page_get_anon_vma(m, page);
 		if (!walk.anon_vma)
 			return; /* its last map went */

@@ -38,6 +38,7 @@
 #define GW_VM_TEMP_STACK 0x10u /* exec's: rmap does not find its entries (R7) */
 #define GW_VM_HUGEPAGE	 0x20u
 #define GW_VM_NOHUGEPAGE 0x40u
+#define GW_VM_MERGEABLE	 0x4000u /* pages with equal bytes may become one (ksm.h) */
 #define GW_VM_SHARED	 0x80u	 /* writes go to the file; else to private copies */
 #define GW_VM_EXEC	 0x1000u /* program text, of a file */
 #define GW_VM_IO	 0x2000u /* a device's: policies move nothing of it (E12) */
@@ -93,6 +94,7 @@ struct gw_mm {
 	struct gw_memcg *memcg;	   /* whom faults charge; NULL: nobody. A reference is held */
 	gw_vaddr_t brk_start, brk; /* the heap: [brk_start, brk) is mapped; guarded by mmap_lock */
 	struct gw_hinting hinting;
+	gw_atomic_ptr ksm; /* struct gw_ksm_member, or NULL: whose pages may be merged */
 };
 
 /* ---- VMAs (vma.c); mmap_lock held ---- */
@@ -153,7 +155,28 @@ void gw_split_pmd(struct gw_mm *mm, gw_vaddr_t addr);
 void gw_deposit_table(struct gw_mm *mm, gw_pfn_t table);
 gw_pfn_t gw_withdraw_table(struct gw_mm *mm);
 
+/* A lowest table that is out of the page table: no CPU uses it, and no walk reaches it. */
+struct gw_detached {
+	gw_pfn_t table;
+	gw_atomic_u64 *pmd;   /* the word that named it */
+	gw_atomic_u64 *words; /* its entries, from now on the caller's alone */
+};
+/*
+ * Take addr's lowest table out; false: it has none. mmap_lock held for writing, and the root lock
+ * of its VMAs' family until it is known that no entry is a migration entry: who removes these would
+ * not find them.
+ */
+bool gw_table_detach(struct gw_mm *mm, gw_vaddr_t addr, struct gw_detached *d);
+void gw_table_reattach(struct gw_mm *mm, const struct gw_detached *d);
+/* A huge entry of the page, which counts it already, in the place of a detached table whose entries
+ * were cleared: the table is its deposit. */
+void gw_table_collapse(
+	struct gw_mm *mm, const struct gw_detached *d, gw_pfn_t page, uint64_t flags);
+
 /* ---- truncation (zap.c) ---- */
+
+/* A present entry of vma has gone, flushed: give up its page's dirty mark, map and reference. */
+void gw_zap_page(const struct gw_vma *vma, gw_pte_t pte);
 
 /*
  * No address space has an entry of the file's pages [first, end) any more, nor of private copies

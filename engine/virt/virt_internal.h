@@ -69,8 +69,8 @@ GW_MUST_CHECK int gw_vma_find_room(
 
 /* ---- table.c; tables go only with mmap_lock held for writing ---- */
 
-/* A page, or a zeroed one for a table; GW_PFN_NONE: no memory, also after reclaim. Sleeps. */
-gw_pfn_t gw_frame_alloc(struct gw_machine *m, gw_gfp_t gfp);
+/* A zeroed page of the node that the task runs on; GW_PFN_NONE: no memory, also after reclaim.
+ * Sleeps. */
 gw_pfn_t gw_table_alloc(struct gw_machine *m);
 /* Make addr's lowest table and those above it. 0, -ENOMEM, or -EEXIST: a huge entry stands in its
  * place. mmap_lock held for reading will do. */
@@ -154,6 +154,11 @@ GW_MUST_CHECK int gw_hint_fault(
 GW_MUST_CHECK int gw_file_fault(const struct gw_fault_at *f);
 GW_MUST_CHECK int gw_swap_fault(const struct gw_fault_at *f, gw_pte_t pte);
 
+/* A private copy in the place of the page that the entry at f->addr maps read-only, as `old`, on
+ * which the caller has a reference. mmap_lock held for reading. 0 (also: it was not that entry any
+ * more) or -ENOMEM. */
+GW_MUST_CHECK int gw_fault_copy(const struct gw_fault_at *f, gw_pte_t old);
+
 /* ---- huge_fault.c; mmap_lock held for reading ---- */
 
 /* A first touch, of a place without a lowest table: true, a huge page is mapped there now. Sleeps.
@@ -169,10 +174,13 @@ bool gw_large_fault(const struct gw_fault_at *f);
 GW_MUST_CHECK int gw_vma_change_flags(
 	struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, uint32_t clear, uint32_t set);
 
+/* ---- ksm.c: the member, if there is one, hears of it ---- */
+
+GW_MUST_CHECK int gw_ksm_fork(struct gw_mm *child, struct gw_mm *parent);
+void gw_ksm_exit(struct gw_mm *mm);
+
 /* ---- zap.c ---- */
 
-/* A present entry of vma has gone, flushed: give up its page's dirty mark, map and reference. */
-void gw_zap_page(const struct gw_vma *vma, gw_pte_t pte);
 /* No entry of the range is left; its pages lose their map and reference. VMAs stay. */
 void gw_zap_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
 /* Pages, VMAs and tables of the range go; no VMA reaches across its ends. */

@@ -11,7 +11,7 @@
  *       entries may become a table, but no table becomes a huge entry of it
  */
 #include "engine/store/store.h"
-#include "engine/virt/rmap.h"
+#include "engine/virt/ksm.h"
 #include "engine/virt/virt_internal.h"
 
 /* ---- addresses ---- */
@@ -51,7 +51,8 @@ visit_in(struct gw_rmap_walk *walk, struct gw_vma *vma)
 	return walk->visit(walk, vma, gw_vma_address_raw(vma, first));
 }
 
-static void
+/* False: the walk ended. */
+static bool
 walk_anon(struct gw_rmap_walk *walk)
 {
 	struct gw_anon_vma *anon_vma = walk->anon_vma;
@@ -70,6 +71,23 @@ walk_anon(struct gw_rmap_walk *walk)
 	}
 	if (!walk->locked)
 		gw_rw_read_unlock(gw_anon_vma_lock(anon_vma));
+	return !node;
+}
+
+/* A merged page: each of its places has an anon_vma and an index of its own. */
+static void
+walk_ksm(struct gw_machine *m, const struct gw_ksm_node *node, struct gw_rmap_walk *walk)
+{
+	bool on = true;
+
+	walk->locked = !gw_fix(m, GW_FIX_KSM_WALK_LOCK); /* no caller has all these locks */
+	for (struct gw_ksm_place *place = node->places; place && on; place = place->next) {
+		walk->place = place;
+		walk->anon_vma = place->anon_vma;
+		walk->index = place->index;
+		on = walk_anon(walk);
+	}
+	walk->anon_vma = NULL;
 }
 
 static void
@@ -99,7 +117,9 @@ gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk)
 	if (walk->n == 0)
 		walk->n = (gw_pfn_t)1 << gw_flags_order(flags);
 	if (walk->anon_vma)
-		walk_anon(walk);
+		(void)walk_anon(walk);
+	else if (gw_page_ksm_node(m, walk->page))
+		walk_ksm(m, gw_page_ksm_node(m, walk->page), walk);
 	else if (owner && (owner & GW_OWNER_TAG) == GW_OWNER_MAPPING)
 		walk_file((struct gw_mapping *)owner, walk);
 }

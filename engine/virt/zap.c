@@ -48,6 +48,17 @@ clear_entry(struct gw_machine *m, gw_atomic_u64 *word, struct zapped *z)
 		z->pages[z->n++] = pte;
 }
 
+/* Some frames of the page may be of no use to anybody now. The caller has a reference. */
+static void
+queue_if_partial(struct gw_machine *m, gw_pfn_t frame)
+{
+	gw_pfn_t page = gw_page_head(m, frame);
+
+	if (gw_flags_order(gw_page_flags(gw_page(m, page))) >= GW_LARGE_ORDER_MIN &&
+		gw_page_partially_mapped(m, page) && gw_deferred_add(m, page))
+		gw_count(m, GW_VM_THP_DEFERRED_SPLIT_PAGE, 1);
+}
+
 void
 gw_zap_page(const struct gw_vma *vma, gw_pte_t pte)
 {
@@ -61,6 +72,8 @@ gw_zap_page(const struct gw_vma *vma, gw_pte_t pte)
 		gw_rmap_remove_huge(m, page);
 	else
 		gw_rmap_remove(m, page);
+	if (!gw_flags_is_small(gw_page_flags(gw_page(m, page))))
+		queue_if_partial(m, page);
 	gw_put_page(m, page);
 }
 

@@ -10,6 +10,7 @@
 extern const struct gw_explore_scenario gw_scenario_anon_stays_anon;
 extern const struct gw_explore_scenario gw_scenario_anon_vma_refcount;
 extern const struct gw_explore_scenario gw_scenario_atomic_counters;
+extern const struct gw_explore_scenario gw_scenario_balloon_lock;
 extern const struct gw_explore_scenario gw_scenario_buddy_order_clamp;
 extern const struct gw_explore_scenario gw_scenario_charge_before_put;
 extern const struct gw_explore_scenario gw_scenario_charge_in_fault;
@@ -18,6 +19,8 @@ extern const struct gw_explore_scenario gw_scenario_faulters;
 extern const struct gw_explore_scenario gw_scenario_fork_tail_order;
 extern const struct gw_explore_scenario gw_scenario_fork_write_entry;
 extern const struct gw_explore_scenario gw_scenario_freeze_under_lock;
+extern const struct gw_explore_scenario gw_scenario_ksm_follow_waits;
+extern const struct gw_explore_scenario gw_scenario_ksm_walk_lock;
 extern const struct gw_explore_scenario gw_scenario_local_lru_drain;
 extern const struct gw_explore_scenario gw_scenario_mapped_recheck;
 extern const struct gw_explore_scenario gw_scenario_misplaced_preconditions;

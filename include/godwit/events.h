@@ -15,6 +15,8 @@
 	X(THP_MIGRATION_SPLIT, "thp_migration_split")                                              \
 	X(THP_FAULT_ALLOC, "thp_fault_alloc")                                                      \
 	X(THP_FAULT_FALLBACK, "thp_fault_fallback")                                                \
+	X(THP_COLLAPSE_ALLOC, "thp_collapse_alloc")                                                \
+	X(THP_COLLAPSE_ALLOC_FAILED, "thp_collapse_alloc_failed")                                  \
 	X(THP_SPLIT_PAGE, "thp_split_page")                                                        \
 	X(THP_SPLIT_PAGE_FAILED, "thp_split_page_failed")                                          \
 	X(THP_SPLIT_PMD, "thp_split_pmd")                                                          \

@@ -60,6 +60,12 @@
 		"an anonymous page keeps its anon_vma until it is freed")                          \
 	X(CHARGE_BEFORE_PUT, "charge-before-put", "A9, E13",                                       \
 		"the charge has moved before the old page's last reference goes")                  \
+	X(BALLOON_LOCK, "balloon-lock", "A12",                                                     \
+		"a page leaves a balloon under its lock: nobody migrates it meanwhile")            \
+	X(KSM_WALK_LOCK, "ksm-walk-lock", "R5, R9",                                                \
+		"the walk to a merged page's entries holds the lock under which VMAs change")      \
+	X(KSM_FOLLOW_WAITS, "ksm-follow-waits", "R9",                                              \
+		"who breaks merged pages up waits for those that are under migration")             \
 	X(FAULT_EXTRA_REFERENCE, "fault-extra-reference", "E9",                                    \
 		"a migration on a fault accounts for the fault's own reference")                   \
 	X(MISPLACED_PRECONDITIONS, "misplaced-preconditions", "E2, E4",                            \

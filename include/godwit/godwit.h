@@ -18,6 +18,7 @@
 #include "contig.h"
 #include "mm.h"
 #include "balloon.h"
+#include "ksm.h"
 #include "file.h"
 #include "swap.h"
 #include "memcg.h"
@@ -27,5 +28,6 @@
 #include "snapshot.h"
 #include "twin.h"
 #include "plan.h"
+#include "range_plan.h"
 
 #endif

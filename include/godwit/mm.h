@@ -42,7 +42,9 @@ enum gw_advice {
 	GW_MADV_COLD,
 	GW_MADV_PAGEOUT, /* reclaim the range's pages that nobody else maps, now */
 	GW_MADV_HUGEPAGE,
-	GW_MADV_NOHUGEPAGE
+	GW_MADV_NOHUGEPAGE,
+	GW_MADV_MERGEABLE,  /* pages with equal bytes may become one (ksm.h) */
+	GW_MADV_UNMERGEABLE /* no more, and those that have are separate again */
 };
 
 /*

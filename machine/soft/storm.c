@@ -8,7 +8,10 @@
 #include <time.h>
 
 #include "godwit/alloc.h"
+#include "godwit/compact.h"
 #include "godwit/memcg.h"
+#include "godwit/huge.h"
+#include "godwit/numa.h"
 #include "godwit/reclaim.h"
 #include "godwit/swap.h"
 #include "godwit/task.h"
@@ -18,7 +21,9 @@
 #define FRAMES_DEFAULT ((gw_pfn_t)1 << 14)
 #define FRAMES_LEAST   ((gw_pfn_t)1 << 12)
 #define PROGRESS_NS    100000000
-#define WEIGHTS	       256
+#define DAEMONS	       (2 * STORM_NODES)
+#define SLOW_DISTANCE  (GW_ADISTANCE_DRAM + 4 * GW_ADISTANCE_CHUNK)
+#define WEIGHTS	       332
 
 static const struct {
 	const char *name;
@@ -44,6 +49,18 @@ static const struct {
 	[GW_STORM_TRUNCATE] = {"truncate", 4},
 	[GW_STORM_RECLAIM] = {"reclaim", 4},
 	[GW_STORM_MOVE_PAGES] = {"move-pages", 8},
+	[GW_STORM_MBIND] = {"mbind", 8},
+	[GW_STORM_POLICY] = {"policy", 2},
+	[GW_STORM_HINT] = {"hint-scan", 10},
+	[GW_STORM_KCOMPACTD] = {"kcompactd", 2},
+	[GW_STORM_CONTIG] = {"contig", 4},
+	[GW_STORM_OFFLINE] = {"offline", 3},
+	[GW_STORM_ONLINE] = {"online", 3},
+	[GW_STORM_HUGE] = {"huge", 12},
+	[GW_STORM_SPLIT] = {"split", 8},
+	[GW_STORM_COLLAPSE] = {"collapse", 8},
+	[GW_STORM_BALLOON] = {"balloon", 4},
+	[GW_STORM_KSM] = {"ksm", 12},
 };
 
 const char *
@@ -129,6 +146,24 @@ work_on(struct storm_thread *t, struct storm_program *p, enum gw_storm_op op)
 	case GW_STORM_MOVE_PAGES:
 		storm_move_pages(t, p);
 		return;
+	case GW_STORM_HUGE:
+		storm_huge(t, p);
+		return;
+	case GW_STORM_COLLAPSE:
+		storm_collapse(t, p);
+		return;
+	case GW_STORM_KSM:
+		storm_ksm(t, p);
+		return;
+	case GW_STORM_HINT:
+		storm_hint(p);
+		return;
+	case GW_STORM_MBIND:
+		if (storm_below(t, 8) == 0) {
+			storm_mbind_file(t, p);
+			return;
+		}
+		/* fallthrough */
 	default:
 		storm_layout(t, p, op);
 		return;
@@ -165,6 +200,25 @@ work(struct storm_thread *t, enum gw_storm_op op)
 	case GW_STORM_RECLAIM:
 		storm_reclaim(t);
 		return;
+	case GW_STORM_POLICY:
+		storm_policy(t);
+		return;
+	case GW_STORM_KCOMPACTD:
+		storm_kcompactd(t);
+		return;
+	case GW_STORM_CONTIG:
+		storm_contig(t);
+		return;
+	case GW_STORM_SPLIT:
+		storm_split(t);
+		return;
+	case GW_STORM_BALLOON:
+		storm_balloon(t);
+		return;
+	case GW_STORM_OFFLINE:
+	case GW_STORM_ONLINE:
+		storm_hotplug(t, op == GW_STORM_ONLINE);
+		return;
 	default:
 		p = storm_pick(t);
 		if (p) {
@@ -177,6 +231,14 @@ work(struct storm_thread *t, enum gw_storm_op op)
 	}
 }
 
+static void
+make_room(struct storm *s)
+{
+	storm_free_blocks(s);
+	storm_free_ranges(s);
+	storm_deflate(s);
+}
+
 static void *
 thread_main(void *arg)
 {
@@ -185,6 +247,7 @@ thread_main(void *arg)
 
 	if (gw_task_attach(&task, t->s->m, t->cpu))
 		return NULL;
+	t->task = &task;
 	while (!storm_stopped(t->s)) {
 		enum gw_storm_op op = pick_op(t);
 
@@ -192,7 +255,7 @@ thread_main(void *arg)
 		gw_u64_add_relaxed(&t->s->ops[op], 1);
 		if (t->short_of_memory) {
 			t->short_of_memory = false;
-			storm_free_blocks(t->s);
+			make_room(t->s);
 			storm_exit(t, NULL);
 		}
 	}
@@ -214,14 +277,18 @@ report(struct storm *s, struct gw_storm_report *out)
 		out->ops[i] = gw_u64_load_relaxed(&s->ops[i]);
 	out->words = gw_u64_load_relaxed(&s->words);
 	out->faults_expected = gw_u64_load_relaxed(&s->faults_expected);
-	out->moved = gw_machine_count(s->m, GW_VM_PGMIGRATE_SUCCESS);
-	out->not_moved = gw_machine_count(s->m, GW_VM_PGMIGRATE_FAIL);
+	for (unsigned i = 0; i < GW_VM_NR; i++)
+		out->events[i] = gw_machine_count(s->m, (enum gw_vm_event)i);
+	out->moved = out->events[GW_VM_PGMIGRATE_SUCCESS];
+	out->not_moved = out->events[GW_VM_PGMIGRATE_FAIL];
+	out->contig_frames = gw_u64_load_relaxed(&s->contig_frames);
+	out->most_sharing = gw_u64_load_relaxed(&s->most_sharing);
+	out->blocks_offline = gw_u64_load_relaxed(&s->blocks_offline);
 	out->programs = gw_u64_load_relaxed(&s->programs);
 	out->no_memory = gw_u64_load_relaxed(&s->no_memory);
-	out->swapped_out = gw_machine_count(s->m, GW_VM_PSWPOUT);
-	out->swapped_in = gw_machine_count(s->m, GW_VM_PSWPIN);
-	out->reclaimed = gw_machine_count(s->m, GW_VM_PGSTEAL_KSWAPD) +
-			 gw_machine_count(s->m, GW_VM_PGSTEAL_DIRECT);
+	out->swapped_out = out->events[GW_VM_PSWPOUT];
+	out->swapped_in = out->events[GW_VM_PSWPIN];
+	out->reclaimed = out->events[GW_VM_PGSTEAL_KSWAPD] + out->events[GW_VM_PGSTEAL_DIRECT];
 	out->hits = out->misses = out->faults = 0;
 	for (unsigned i = 0; i < s->n_threads; i++) {
 		struct gw_cpu_stats stats;
@@ -241,6 +308,7 @@ watch(struct storm *s, const struct gw_storm_config *config, struct gw_storm_rep
 
 	while (!storm_stopped(s) && now_ns(s) < config->ns) {
 		nanosleep(&pause, NULL);
+		gw_kcompactd_tick(s->m);
 		if (!config->progress)
 			continue;
 		report(s, out);
@@ -309,6 +377,7 @@ close_stores(struct storm *s)
 	struct gw_swap_info swap;
 	int err;
 
+	storm_special_close(s);
 	storm_files_close(s);
 	gw_lru_add_drain_all(s->m);
 	gw_swap_info(s->m, &swap);
@@ -336,7 +405,12 @@ begin(struct storm *s, struct gw_storm_report *out)
 		return err;
 	gw_mm_put(mm);
 	out->frames = free_frames(s);
-	return open_stores(s);
+	err = storm_place_open(s);
+	if (!err)
+		err = storm_huge_open(s);
+	if (!err)
+		err = storm_special_open(s);
+	return err ? err : open_stores(s);
 }
 
 /* One thread is left, as CPU 0. */
@@ -345,7 +419,7 @@ end(struct storm_thread *t, struct gw_storm_report *out)
 {
 	struct storm *s = t->s;
 
-	storm_free_blocks(s); /* the last look may need memory */
+	make_room(s); /* the last look may need memory */
 	for (unsigned i = 0; i < STORM_PROGRAMS; i++)
 		if (s->running[i])
 			end_program(t, s->running[i], out);
@@ -363,48 +437,59 @@ end(struct storm_thread *t, struct gw_storm_report *out)
 			(unsigned long long)out->frames);
 }
 
-/* Background reclaim of a node. */
-struct kswapd {
+/* Background reclaim or compaction of a node. */
+struct daemon {
 	struct storm *s;
 	unsigned node;
+	void (*work)(struct gw_machine *m, unsigned node);
+	void (*stop)(struct gw_machine *m, unsigned node);
 	bool started;
 	pthread_t thread;
 };
 
 static void *
-kswapd_main(void *arg)
+daemon_main(void *arg)
 {
-	const struct kswapd *k = arg;
+	const struct daemon *d = arg;
 	struct gw_task task;
 
-	if (gw_task_attach(&task, k->s->m, k->s->n_threads + k->node))
+	if (gw_task_attach(&task, d->s->m, d->s->n_threads))
 		return NULL;
-	gw_kswapd(k->s->m, k->node);
+	d->work(d->s->m, d->node);
 	gw_task_detach(&task);
 	return NULL;
 }
 
 static int
-start_kswapds(struct storm *s, struct kswapd *kswapds)
+start_daemons(struct storm *s, struct daemon *daemons)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < STORM_NODES && !err; i++) {
-		kswapds[i] = (struct kswapd){.s = s, .node = i};
-		err = pthread_create(&kswapds[i].thread, NULL, kswapd_main, &kswapds[i]);
-		kswapds[i].started = !err;
+	for (unsigned i = 0; i < DAEMONS && !err; i++) {
+		struct daemon *d = &daemons[i];
+
+		*d = (struct daemon){
+			.s = s, .node = i / 2, .work = gw_kswapd, .stop = gw_kswapd_stop};
+		if (i % 2) {
+			d->work = gw_kcompactd;
+			d->stop = gw_kcompactd_stop;
+		}
+		err = pthread_create(&d->thread, NULL, daemon_main, d);
+		d->started = !err;
 	}
 	return err ? -ENOMEM : 0;
 }
 
 static void
-stop_kswapds(struct storm *s, struct kswapd *kswapds)
+stop_daemons(struct daemon *daemons)
 {
-	for (unsigned i = 0; i < STORM_NODES; i++) {
-		if (!kswapds[i].started)
+	for (unsigned i = 0; i < DAEMONS; i++) {
+		struct daemon *d = &daemons[i];
+
+		if (!d->started)
 			continue;
-		gw_kswapd_stop(s->m, i);
-		pthread_join(kswapds[i].thread, NULL);
+		d->stop(d->s->m, d->node);
+		pthread_join(d->thread, NULL);
 	}
 }
 
@@ -426,39 +511,74 @@ run_threads(struct storm *s, const struct gw_storm_config *config, struct storm_
 	if (started == config->threads)
 		watch(s, config, out);
 	gw_u32_store_relaxed(&s->stop, 1);
+	storm_interrupt(s, threads, started);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(threads[i].thread, NULL);
 	return started == config->threads ? 0 : -ENOMEM;
 }
 
+gw_pfn_t
+storm_node_start(const struct storm *s, unsigned node)
+{
+	gw_pfn_t size = s->n_frames / STORM_NODES;
+
+	if (node == STORM_NODES)
+		return s->n_frames;
+	return node * (size & ~(((gw_pfn_t)1 << GW_DEFAULT_PAGEBLOCK_ORDER) - 1));
+}
+
+unsigned
+storm_node_of(const struct storm *s, gw_pfn_t pfn)
+{
+	unsigned node = 0;
+
+	while (pfn >= storm_node_start(s, node + 1))
+		node++;
+	return node;
+}
+
+/* The first two nodes have all CPUs. */
 static int
 open_machine(struct storm *s, const struct gw_storm_config *config, struct gw_error *err)
 {
-	gw_pfn_t half = s->n_frames / 2;
-	const struct gw_zone_config zones[STORM_NODES] = {
-		{.name = "Normal", .node = 0, .end = half},
-		{.name = "Normal", .node = 1, .start = half, .end = s->n_frames},
-	};
+	static const unsigned adistances[STORM_NODES] = {
+		GW_ADISTANCE_DRAM, GW_ADISTANCE_DRAM, SLOW_DISTANCE};
+	struct gw_zone_config zones[STORM_NODES];
+	unsigned cpu_nodes[GW_CPUS_MAX];
 	struct gw_machine_config mc;
+	struct gw_thp_tunables thp;
 	int ret;
 
+	for (unsigned i = 0; i < STORM_NODES; i++)
+		zones[i] = (struct gw_zone_config){.name = "Normal",
+			.node = i,
+			.start = storm_node_start(s, i),
+			.end = storm_node_start(s, i + 1)};
+	for (unsigned i = 0; i < GW_CPUS_MAX; i++)
+		cpu_nodes[i] = i % (STORM_NODES - 1);
 	gw_machine_config_init(&mc);
-	mc.n_cpus = config->threads + STORM_NODES; /* the last for kswapd */
+	mc.n_cpus = config->threads + 1; /* the last for daemons */
+	mc.cpu_nodes = cpu_nodes;
+	mc.adistances = adistances;
 	mc.n_frames = s->n_frames;
 	mc.zones = zones;
 	mc.n_zones = STORM_NODES;
 	mc.min_free_kbytes = s->n_frames / 16;
 	ret = gw_soft_create(&mc, &s->soft, err);
-	if (!ret)
-		s->m = gw_soft_machine(s->soft);
-	return ret;
+	if (ret)
+		return ret;
+	s->m = gw_soft_machine(s->soft);
+	gw_thp_tunables_init(&thp);
+	thp.enabled = GW_THP_ALWAYS;
+	thp.orders = 0x7c; /* 2 to 6: a region has up to 64 pages */
+	return gw_machine_set_thp(s->m, &thp);
 }
 
 static int
 run(struct storm *s, const struct gw_storm_config *config, struct gw_storm_report *out)
 {
 	struct storm_thread *threads = calloc(config->threads, sizeof(*threads));
-	struct kswapd kswapds[STORM_NODES] = {0};
+	struct daemon daemons[DAEMONS] = {0};
 	struct gw_task task;
 	int ret;
 
@@ -469,10 +589,10 @@ run(struct storm *s, const struct gw_storm_config *config, struct gw_storm_repor
 	if (!ret) {
 		ret = begin(s, out);
 		if (!ret)
-			ret = start_kswapds(s, kswapds);
+			ret = start_daemons(s, daemons);
 		if (!ret)
 			ret = run_threads(s, config, threads, out);
-		stop_kswapds(s, kswapds);
+		stop_daemons(daemons);
 		report(s, out);
 		if (!ret)
 			end(&threads[0], out);
@@ -489,7 +609,7 @@ run(struct storm *s, const struct gw_storm_config *config, struct gw_storm_repor
 static int
 check_config(const struct gw_storm_config *config, gw_pfn_t n_frames, struct gw_error *err)
 {
-	const unsigned most = GW_CPUS_MAX - STORM_NODES;
+	const unsigned most = GW_CPUS_MAX - 1;
 	struct gw_error unused;
 
 	if (!err)
@@ -519,6 +639,10 @@ gw_storm_run(
 	s->n_frames = config->n_frames ? config->n_frames : FRAMES_DEFAULT;
 	for (unsigned i = 0; i < STORM_BLOCKS; i++)
 		s->blocks[i] = GW_PFN_NONE;
+	for (unsigned i = 0; i < STORM_OFFLINE; i++) {
+		s->offline[i].start = GW_PFN_NONE;
+		pthread_mutex_init(&s->offline[i].mutex, NULL);
+	}
 	pthread_mutex_init(&s->table, NULL);
 	ret = check_config(config, s->n_frames, err);
 	if (!ret)
@@ -528,6 +652,8 @@ gw_storm_run(
 		gw_soft_destroy(s->soft);
 	}
 	pthread_mutex_destroy(&s->table);
+	for (unsigned i = 0; i < STORM_OFFLINE; i++)
+		pthread_mutex_destroy(&s->offline[i].mutex);
 	free(s);
 	return ret;
 }

@@ -5,8 +5,9 @@
  * Idea. Threads write and verify self-checking words in address spaces of a soft machine; the same
  * threads fork them, exec, exit, map, unmap, protect, move and resize their mappings, give
  * memory back, map files shared and private, truncate them and write them back, reclaim, compact
- * zones, migrate pages picked at random and move pages between two nodes, with swap and in memory
- * control groups. What must hold:
+ * zones, migrate pages picked at random, move pages between three nodes, bind memory to some of
+ * them, make entries hinting, take given frames and whole pageblocks out of use, with swap and in
+ * memory control groups. What must hold:
  *   - a word read is the word last written there (after fork: by the parent, before or while it
  * forked)
  *   - what was never written, or given back, reads as zero
@@ -19,6 +20,7 @@
 #ifndef GW_MACHINE_SOFT_STORM_H
 #define GW_MACHINE_SOFT_STORM_H
 
+#include "godwit/events.h"
 #include "machine/soft/soft.h"
 
 enum gw_storm_op {
@@ -42,6 +44,18 @@ enum gw_storm_op {
 	GW_STORM_TRUNCATE,
 	GW_STORM_RECLAIM,
 	GW_STORM_MOVE_PAGES,
+	GW_STORM_MBIND,
+	GW_STORM_POLICY,
+	GW_STORM_HINT,
+	GW_STORM_KCOMPACTD,
+	GW_STORM_CONTIG,
+	GW_STORM_OFFLINE,
+	GW_STORM_ONLINE,
+	GW_STORM_HUGE,
+	GW_STORM_SPLIT,
+	GW_STORM_COLLAPSE,
+	GW_STORM_BALLOON,
+	GW_STORM_KSM,
 	GW_STORM_OPS
 };
 
@@ -56,6 +70,9 @@ struct gw_storm_report {
 	uint64_t programs;			     /* begun, by fork or exec */
 	uint64_t no_memory;			     /* operations given up for want of it */
 	uint64_t swapped_out, swapped_in, reclaimed; /* pages */
+	uint64_t contig_frames, blocks_offline;	     /* taken: given ranges, whole pageblocks */
+	uint64_t most_sharing;			     /* pages that merging saved at a time */
+	uint64_t events[GW_VM_NR];		     /* the machine's counters (events.h) */
 	uint64_t hits, misses, faults, shootdowns;
 	/* Once it is over: */
 	unsigned tlb_findings, machine_findings;
@@ -64,7 +81,7 @@ struct gw_storm_report {
 };
 
 struct gw_storm_config {
-	unsigned threads; /* each a CPU of its own, 1 .. GW_CPUS_MAX - 2 */
+	unsigned threads; /* each a CPU of its own, 1 .. GW_CPUS_MAX - 1 */
 	uint64_t ns;	  /* how long */
 	uint64_t seed;
 	gw_pfn_t n_frames; /* 0: a machine of 64 MiB */

@@ -21,7 +21,7 @@ storm_files_open(struct storm *s)
 	for (unsigned i = 0; i < STORM_FILES; i++) {
 		struct storm_file *f = &s->files[i];
 		void *ctx;
-		int err = storm_region_init(&f->region);
+		int err = storm_region_init(&f->region, STORM_PAGES);
 
 		if (err)
 			return err;

@@ -66,16 +66,17 @@ dontneed(struct storm_thread *t, struct piece *x)
 static void
 advise(struct storm_thread *t, struct piece *x)
 {
-	static const enum gw_advice advices[] = {
-		GW_MADV_COLD, GW_MADV_PAGEOUT, GW_MADV_HUGEPAGE, GW_MADV_NOHUGEPAGE};
-	unsigned which = storm_below(t, 6);
+	static const enum gw_advice advices[] = {GW_MADV_COLD, GW_MADV_PAGEOUT, GW_MADV_HUGEPAGE,
+		GW_MADV_NOHUGEPAGE, GW_MADV_MERGEABLE, GW_MADV_UNMERGEABLE};
+	const unsigned n = sizeof(advices) / sizeof(advices[0]);
+	unsigned which = storm_below(t, n + 2);
 	int err;
 
-	if (which < 4)
+	if (which < n)
 		err = gw_madvise(x->p->mm, piece_address(x), piece_bytes(x), advices[which]);
 	else
-		err = gw_mlock(x->p->mm, piece_address(x), piece_bytes(x), which == 4);
-	(void)succeeded(t, x, which < 4 ? "madvise" : "mlock", err);
+		err = gw_mlock(x->p->mm, piece_address(x), piece_bytes(x), which == n);
+	(void)succeeded(t, x, which < n ? "madvise" : "mlock", err);
 }
 
 static void
@@ -117,20 +118,6 @@ unmap_all(struct storm_thread *t, struct piece *x, bool alone)
 	r->first = r->end = 0;
 }
 
-static void
-map_again(struct storm_thread *t, struct piece *x)
-{
-	struct storm_region *r = x->r;
-	unsigned pages = 1 + storm_below(t, STORM_PAGES);
-
-	if (gw_mmap(x->p->mm, 0, pages * GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, &r->base)) {
-		storm_no_memory(t);
-		return;
-	}
-	r->end = pages;
-	storm_region_forget(r, 0, pages);
-}
-
 /* Unmap the end of a region, or replace a piece of it by fresh memory. */
 static void
 unmap(struct storm_thread *t, struct piece *x, bool alone)
@@ -163,7 +150,7 @@ remap(struct storm_thread *t, struct piece *x, bool alone)
 {
 	struct storm_region *r = x->r;
 	gw_vaddr_t old = page_address(r, r->first), addr = old;
-	unsigned pages = 1 + storm_below(t, STORM_PAGES - r->first);
+	unsigned pages = 1 + storm_below(t, r->pages - r->first);
 	int err = gw_mremap(
 		x->p->mm, old, (r->end - r->first) * GW_PAGE_SIZE, pages * GW_PAGE_SIZE, &addr);
 
@@ -206,13 +193,15 @@ change(struct storm_thread *t, struct piece *x, enum gw_storm_op op, bool alone)
 	if (op == GW_STORM_STACK)
 		grow_stack(t, x);
 	else if (x->r->first == x->r->end)
-		map_again(t, x);
+		(void)storm_map_region(t, x->p, x->r);
 	else if (op == GW_STORM_DONTNEED)
 		dontneed(t, x);
 	else if (op == GW_STORM_MPROTECT)
 		protect(t, x);
 	else if (op == GW_STORM_ADVISE)
 		advise(t, x);
+	else if (op == GW_STORM_MBIND)
+		storm_mbind(t, x->p, x->r, x->first, x->end);
 	else if (op == GW_STORM_MUNMAP)
 		unmap(t, x, alone);
 	else

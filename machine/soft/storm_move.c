@@ -6,6 +6,7 @@
 #include "godwit/compact.h"
 #include "godwit/migrate.h"
 #include "godwit/reclaim.h"
+#include "godwit/zone.h"
 #include "machine/soft/storm_internal.h"
 
 static enum gw_migrate_mode
@@ -47,12 +48,14 @@ storm_migrate(struct storm_thread *t)
 	static const struct gw_migrate_target target = {.get_new_page = get_new_page};
 	struct gw_machine *m = t->s->m;
 	enum gw_migrate_mode mode = any_mode(t);
+	struct gw_frame_info info;
 	struct gw_page_list list;
 	unsigned n = 1 + storm_below(t, 128);
 
 	gw_page_list_init(&list);
 	for (unsigned i = 0; i < n; i++)
-		(void)!gw_isolate_page(m, storm_below(t, t->s->n_frames), mode, &list);
+		if (!gw_frame_info(m, storm_below(t, t->s->n_frames), &info))
+			(void)!gw_isolate_page(m, info.head, mode, &list);
 	if (list.n && gw_migrate_pages(m, &list, &target, mode, GW_MR_SYSCALL, NULL))
 		gw_putback_movable_pages(m, &list);
 }
@@ -67,7 +70,7 @@ storm_alloc(struct storm_thread *t)
 	unsigned order = storm_below(t, storm_below(t, 8) ? 5 : GW_DEFAULT_PAGEBLOCK_ORDER + 1);
 	gw_pfn_t block = GW_PFN_NONE, old;
 
-	if (gw_alloc_pages(s->m, gfp, 0, order, &block))
+	if (gw_alloc_pages(s->m, gfp, storm_below(t, STORM_NODES), order, &block))
 		gw_u64_add_relaxed(&s->no_memory, 1);
 	pthread_mutex_lock(&s->table);
 	old = s->blocks[slot];
@@ -113,16 +116,19 @@ static gw_vaddr_t
 any_address(struct storm_thread *t, struct storm_program *p)
 {
 	struct storm_region *r = &p->regions[storm_below(t, STORM_REGIONS)];
+	unsigned pages = r->pages;
 	gw_vaddr_t base = 0;
 
 	if (storm_below(t, 4) == 0)
 		base = gw_u64_load_relaxed(&p->file_maps[storm_below(t, STORM_FILES)]);
-	if (!base) {
+	if (base) {
+		pages = STORM_PAGES;
+	} else {
 		pthread_mutex_lock(&r->mutex);
 		base = r->base;
 		pthread_mutex_unlock(&r->mutex);
 	}
-	return base + storm_below(t, STORM_PAGES) * GW_PAGE_SIZE;
+	return base + storm_below(t, pages) * GW_PAGE_SIZE;
 }
 
 static void
@@ -149,14 +155,15 @@ move_some(struct storm_thread *t, struct storm_program *p)
 void
 storm_move_pages(struct storm_thread *t, struct storm_program *p)
 {
-	uint64_t from = 1 + storm_below(t, 3);
+	const unsigned sets = (1u << STORM_NODES) - 1; /* of nodes, not empty */
+	uint64_t from = 1 + storm_below(t, sets);
 	int ret;
 
 	if (storm_below(t, 8)) {
 		move_some(t, p);
 		return;
 	}
-	ret = gw_migrate_mm(p->mm, from, 1 + storm_below(t, 3));
+	ret = gw_migrate_mm(p->mm, from, 1 + storm_below(t, sets));
 	if (ret < 0)
 		storm_lost(t->s, "migrate_pages gave %d", ret);
 }

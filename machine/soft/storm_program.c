@@ -20,7 +20,8 @@ program_alloc(void)
 	pthread_rwlock_init(&p->layout, NULL);
 	p->users = 1; /* the table's, or its maker's */
 	for (unsigned i = 0; i < STORM_REGIONS; i++) {
-		if (storm_region_init(&p->regions[i])) {
+		if (storm_region_init(
+			    &p->regions[i], i == STORM_HUGE ? STORM_HUGE_PAGES : STORM_PAGES)) {
 			while (i-- > 0)
 				storm_region_destroy(&p->regions[i]);
 			pthread_rwlock_destroy(&p->layout);
@@ -169,10 +170,36 @@ build_stack(struct storm_thread *t, struct storm_program *p)
 }
 
 static bool
-map(struct storm_thread *t, struct storm_program *p, unsigned pages, gw_vaddr_t *addr)
+map(struct storm_thread *t, struct storm_program *p, gw_vaddr_t hint, unsigned pages,
+	gw_vaddr_t *addr)
 {
 	return succeeded(t, "mmap",
-		gw_mmap(p->mm, 0, pages * GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, addr));
+		gw_mmap(p->mm, hint, pages * GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, addr));
+}
+
+/* What merges is small. */
+static bool
+advise_same(struct storm_thread *t, struct storm_program *p, gw_vaddr_t addr, unsigned pages)
+{
+	const uint64_t len = pages * GW_PAGE_SIZE;
+
+	return succeeded(t, "madvise", gw_madvise(p->mm, addr, len, GW_MADV_NOHUGEPAGE)) &&
+	       succeeded(t, "madvise", gw_madvise(p->mm, addr, len, GW_MADV_MERGEABLE));
+}
+
+bool
+storm_map_region(struct storm_thread *t, struct storm_program *p, struct storm_region *r)
+{
+	bool huge = r == &p->regions[STORM_HUGE];
+	unsigned pages = 1 + storm_below(t, r->pages);
+
+	if (!map(t, p, huge ? storm_huge_place(t) : 0, pages, &r->base))
+		return false;
+	if (r == &p->regions[STORM_SAME] && !advise_same(t, p, r->base, pages))
+		return false;
+	r->end = pages;
+	storm_region_forget(r, 0, pages);
+	return true;
 }
 
 static bool
@@ -180,15 +207,12 @@ map_regions(struct storm_thread *t, struct storm_program *p)
 {
 	for (unsigned i = STORM_STACK + 1; i < STORM_REGIONS; i++) {
 		struct storm_region *r = &p->regions[i];
-		unsigned pages = 1 + storm_below(t, STORM_PAGES);
 
-		if (!map(t, p, pages, &r->base))
+		r->id = i == STORM_SAME ? 0 : gw_u32_add_relaxed(&t->s->region_ids, 1) + 1;
+		if (!storm_map_region(t, p, r))
 			return false;
-		r->id = gw_u32_add_relaxed(&t->s->region_ids, 1) + 1;
-		r->end = pages;
-		storm_region_forget(r, 0, pages);
 	}
-	return map(t, p, 1, &p->counters);
+	return map(t, p, 0, 1, &p->counters);
 }
 
 void
@@ -203,7 +227,7 @@ storm_exec(struct storm_thread *t)
 		p->mm = NULL;
 	else if (group < STORM_GROUPS)
 		gw_mm_set_memcg(p->mm, t->s->groups[group]);
-	if (!p->mm || !build_stack(t, p) || !map_regions(t, p)) {
+	if (!p->mm || !build_stack(t, p) || !map_regions(t, p) || !storm_join(t, p)) {
 		storm_no_memory(t);
 		program_free(p);
 		return;

@@ -8,9 +8,10 @@
 #include "machine/soft/storm_internal.h"
 
 int
-storm_region_init(struct storm_region *r)
+storm_region_init(struct storm_region *r, unsigned pages)
 {
-	r->words = malloc(STORM_REGION_WORDS * sizeof(*r->words));
+	r->pages = pages;
+	r->words = malloc(pages * WORDS_PER_PAGE * sizeof(*r->words));
 	if (!r->words)
 		return -ENOMEM;
 	pthread_mutex_init(&r->mutex, NULL);
@@ -43,7 +44,7 @@ storm_region_forget(struct storm_region *r, unsigned first, unsigned end)
 static uint64_t
 make_word(const struct storm_region *r, size_t index, uint32_t version)
 {
-	uint64_t x = (uint64_t)r->id << 32 | (uint32_t)index;
+	uint64_t x = (uint64_t)r->id << 32 | (uint32_t)(r->id ? index : index % WORDS_PER_PAGE);
 
 	x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ x >> 32) * 0x94d049bb133111ebu;
@@ -172,20 +173,32 @@ storm_verify_some(struct storm_thread *t, struct storm_program *p, struct storm_
 	return storm_verify(t, p, r, first, first + n < r->end ? first + n : r->end);
 }
 
-uint32_t
-storm_make_words(struct storm_thread *t, struct storm_region *r, size_t first, size_t n)
+static uint32_t
+begin_version(struct storm_region *r)
 {
 	uint32_t version = gw_u32_load_relaxed(&r->begun) + 1;
 
 	gw_u32_store_relaxed(&r->begun, version);
 	gw_fence_seq_cst(); /* a fork that copies our bytes finds `begun` raised */
-	for (size_t i = 0; i < n; i++)
-		t->buf[i] = make_word(r, first + i, version);
 	return version;
 }
 
-void
-storm_know_words(struct storm_region *r, size_t first, size_t n, uint32_t version, int err)
+static void
+end_version(struct storm_region *r, uint32_t version)
+{
+	gw_u32_store_release(&r->done, version); /* a fork that reads it knows the words */
+}
+
+static void
+make_words(struct storm_thread *t, const struct storm_region *r, size_t first, size_t n,
+	uint32_t version)
+{
+	for (size_t i = 0; i < n; i++)
+		t->buf[i] = make_word(r, first + i, version);
+}
+
+static void
+know_words(struct storm_region *r, size_t first, size_t n, uint32_t version, int err)
 {
 	for (size_t i = first; i < first + n; i++) {
 		if (err) /* the first page may be written, the second not */
@@ -193,7 +206,41 @@ storm_know_words(struct storm_region *r, size_t first, size_t n, uint32_t versio
 		else
 			know(&r->words[i], version);
 	}
-	gw_u32_store_release(&r->done, version); /* a fork that reads it knows the words above */
+}
+
+uint32_t
+storm_make_words(struct storm_thread *t, struct storm_region *r, size_t first, size_t n)
+{
+	uint32_t version = begin_version(r);
+
+	make_words(t, r, first, n, version);
+	return version;
+}
+
+void
+storm_know_words(struct storm_region *r, size_t first, size_t n, uint32_t version, int err)
+{
+	know_words(r, first, n, version, err);
+	end_version(r, version);
+}
+
+bool
+storm_write_same(struct storm_thread *t, struct storm_program *p, struct storm_region *r)
+{
+	uint32_t version = begin_version(r);
+	int err = 0;
+
+	for (unsigned i = 0; i < 8 && r->first < r->end && !err; i++) {
+		size_t first = (r->first + storm_below(t, r->end - r->first)) * WORDS_PER_PAGE;
+
+		make_words(t, r, first, WORDS_PER_PAGE, version);
+		err = gw_cpu_write(p->mm, word_address(r, first), t->buf, GW_PAGE_SIZE);
+		know_words(r, first, WORDS_PER_PAGE, version, err);
+		if (err)
+			access_failed(t, p, word_address(r, first), "write", err);
+	}
+	end_version(r, version);
+	return err == 0;
 }
 
 /* Write words [first, first + n), at most a page's worth, with a new version. */
