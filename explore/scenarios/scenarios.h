@@ -28,6 +28,7 @@ extern const struct gw_explore_scenario gw_scenario_mremap_pte_lock;
 extern const struct gw_explore_scenario gw_scenario_newpage_trylock;
 extern const struct gw_explore_scenario gw_scenario_no_touch_after_drop;
 extern const struct gw_explore_scenario gw_scenario_offline_drop_waiters;
+extern const struct gw_explore_scenario gw_scenario_pmd_entry_wait;
 extern const struct gw_explore_scenario gw_scenario_put_and_wait;
 extern const struct gw_explore_scenario gw_scenario_put_new_page_once;
 extern const struct gw_explore_scenario gw_scenario_reclaim_wakes;

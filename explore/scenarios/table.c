@@ -24,6 +24,7 @@ const struct gw_explore_scenario *const gw_explore_scenarios[] = {
 	&gw_scenario_newpage_trylock,
 	&gw_scenario_no_touch_after_drop,
 	&gw_scenario_offline_drop_waiters,
+	&gw_scenario_pmd_entry_wait,
 	&gw_scenario_put_and_wait,
 	&gw_scenario_put_new_page_once,
 	&gw_scenario_reclaim_wakes,
