@@ -166,6 +166,7 @@ struct gw_machine {
 	struct gw_numa_tunables numa;
 	const struct gw_numa_ops *numa_ops; /* engine/virt/policy.h; NULL: all of numa is off */
 	gw_atomic_u32 proactiveness;	    /* of compaction, 0 .. 100 */
+	gw_atomic_u32 direct_compaction;    /* enum gw_direct_compaction */
 #ifdef GW_FIXES_REMOVABLE
 	uint64_t without; /* GW_WITHOUT() of the fixes that it does not have */
 #endif
