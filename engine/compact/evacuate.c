@@ -282,8 +282,9 @@ isolate_region(struct gw_compact_run *run, gw_pfn_t start, gw_pfn_t end)
 
 		run->stats.migrate_scanned++;
 		if (gw_flags_type(flags) == GW_PAGE_USED) {
-			all = !gw_isolate_page(
-				run->m, pfn, run->request->mode, n > 1 ? &run->sources : &small);
+			all = !(flags & GW_PG_HUGETLB) &&
+			      !gw_isolate_page(run->m, pfn, run->request->mode,
+				      n > 1 ? &run->sources : &small);
 			if (all)
 				run->stats.isolated += n;
 		} else if (gw_flags_type(flags) == GW_PAGE_RESERVED) {
