@@ -170,6 +170,8 @@ write_fault(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock,
 		gw_spin_unlock(lock);
 		return 0;
 	}
+	if (f->vma->flags & GW_VM_HUGETLB)
+		return gw_hugetlb_copy(f, word, lock, pte);
 	if (gw_pte_is_huge(pte)) { /* one frame of it is copied next */
 		gw_spin_unlock(lock);
 		gw_split_pmd(f->mm, f->addr);
@@ -213,6 +215,10 @@ lock_entry(const struct gw_fault_at *f, gw_spinlock **lock, int *err)
 	gw_atomic_u64 *word = gw_entry_lock(f->mm, f->addr, lock);
 
 	*err = 0;
+	if (!word && f->vma->flags & GW_VM_HUGETLB) {
+		*err = gw_hugetlb_fault(f);
+		return NULL;
+	}
 	if (word || gw_huge_fault(f))
 		return word;
 	*err = gw_table_make(f->mm, f->addr);
