@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * huge.c - huge pages on the soft machine: made by a fault, split, and moved whole.
+ * huge.c - huge pages on the soft machine: made by a fault, moved whole, split, and collapsed.
  *
  * What a move costs is told beside what copying 2 MiB costs in the same round, from the same frames
  * to frames allocated in the same way.
@@ -92,6 +92,19 @@ split_all(struct round *r)
 	return (double)(cli_now_ns() - start) / HUGE;
 }
 
+/* What was split becomes huge again. */
+static double
+collapse_all(struct round *r)
+{
+	uint64_t start;
+
+	gw_lru_add_drain(r->s->m);
+	start = cli_now_ns();
+	if (gw_collapse(r->mm, AT, HUGE * BYTES, NULL))
+		return -1;
+	return (double)(cli_now_ns() - start) / HUGE;
+}
+
 static double
 copy_all(struct round *r)
 {
@@ -133,14 +146,14 @@ move_all(struct round *r)
 }
 
 struct figures {
-	struct bench_samples fault, copy, move, ratio, split;
+	struct bench_samples fault, copy, move, ratio, split, collapse;
 };
 
 static int
 measure(struct soft_bench *s, struct figures *f)
 {
 	struct round r = {.mm = NULL};
-	double fault = open_round(s, &r), copy = -1, move = -1, split = -1;
+	double fault = open_round(s, &r), copy = -1, move = -1, split = -1, collapse = -1;
 
 	if (fault >= 0)
 		copy = copy_all(&r);
@@ -150,14 +163,17 @@ measure(struct soft_bench *s, struct figures *f)
 		r.pages[i] = page_at(r.mm, AT + i * BYTES);
 	if (move >= 0)
 		split = split_all(&r);
+	if (split >= 0)
+		collapse = collapse_all(&r);
 	close_round(&r);
-	if (split < 0)
+	if (collapse < 0)
 		return -1;
 	bench_sample(&f->fault, fault / 1000);
 	bench_sample(&f->copy, copy / 1000);
 	bench_sample(&f->move, move / 1000);
 	bench_sample(&f->ratio, move / copy);
 	bench_sample(&f->split, split / 1000);
+	bench_sample(&f->collapse, collapse / 1000);
 	return 0;
 }
 
@@ -184,5 +200,6 @@ bench_soft_huge(struct bench *b)
 		"of the time of copying 2 MiB in the same rounds");
 	bench_row(
 		b, "soft-huge-split", "us", &f.split, "a huge page, mapped once, to single frames");
+	bench_row(b, "soft-huge-collapse", "us", &f.collapse, "these, to a huge page again");
 	return 0;
 }

@@ -121,11 +121,12 @@ copy_frames(void *ctx, const struct gw_copy *copies, size_t n)
 	}
 }
 
+/* Is it a translation to one of these pages? */
 static bool
-in_frames(const struct slot *slot, const gw_pfn_t *frames, size_t n)
+in_pages(const struct gw_machine *m, const struct slot *slot, const gw_pfn_t *frames, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (slot->pfn == frames[i])
+		if (gw_x_head(m, slot->pfn) == frames[i])
 			return true;
 	return false;
 }
@@ -150,7 +151,7 @@ flush_frames(void *ctx, const gw_pfn_t *frames, size_t n)
 		for (unsigned i = 0; i < SLOTS; i++) {
 			struct slot *slot = &cpu->slots[i];
 
-			if (!slot->mm || !in_frames(slot, frames, n))
+			if (!slot->mm || !in_pages(xm->machine, slot, frames, n))
 				continue;
 			slot->mm = NULL;
 			gone++;

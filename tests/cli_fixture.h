@@ -3,7 +3,7 @@
  * cli_fixture.h - running the command as its users do.
  *
  * The command is $GODWIT; it is run by the shell, its streams in files of a directory of
- * their own, $T. In that is small.tar, a recorded host of few frames.
+ * their own. Where any host does, it reads a small one, made there.
  */
 #ifndef GODWIT_CLI_FIXTURE_H
 #define GODWIT_CLI_FIXTURE_H
@@ -35,7 +35,7 @@ size_t lines_of(const char *text);
 /* Printable ASCII in lines of at most 80. */
 void assert_plain(const char *what, const char *text);
 
-/* Before and after all tests. */
+/* cmocka's, of a group: the directory with the small host. */
 int cli_make_directory(void **state);
 int cli_remove_directory(void **state);
 

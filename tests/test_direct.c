@@ -215,6 +215,62 @@ order_0_does_not_compact(void **state)
 	world_destroy(w);
 }
 
+/* Five blocks, the fourth of which costs least to empty. */
+static struct world *
+one_cheap_block(enum gw_direct_compaction direct)
+{
+	struct world *w = small_world(5);
+
+	draw_blocks(w, 0, 3, "..m..m..m..m..mm");
+	world_draw(w, 3 * PB_FRAMES, "......m.........");
+	draw_blocks(w, 4, 1, "..m..m..m..m..mm");
+	world_ready(w);
+	assert_int_equal(gw_compact_set_direct(w->m, direct), 0);
+	return w;
+}
+
+/* DESIGN 7: who compacts for an allocation can be chosen. Evacuate moves the one page of the
+ * cheapest block, and no more once the block is captured (FACTS 2.1); the scanners begin below. */
+static void
+direct_compaction_by_either_planner(void **state)
+{
+	for (unsigned i = GW_DIRECT_SCANNERS; i <= GW_DIRECT_EVACUATE; i++) {
+		struct world *w = one_cheap_block((enum gw_direct_compaction)i);
+		bool cheapest = i == GW_DIRECT_EVACUATE;
+		gw_pfn_t pfn;
+
+		assert_int_equal(gw_alloc_pages(w->m, GW_GFP_USER_MOVABLE, 0, PB, &pfn), 0);
+		assert_int_equal(pfn, cheapest ? 3 * PB_FRAMES : 0);
+		assert_int_equal(count(w, GW_VM_PGMIGRATE_SUCCESS), cheapest ? 1 : 6);
+		assert_int_equal(count(w, GW_VM_COMPACT_SUCCESS), 1);
+		gw_put_page(w->m, pfn);
+		world_destroy(w);
+	}
+	(void)state;
+}
+
+/* DESIGN 7: without direct compaction a high order has what is free. */
+static void
+direct_compaction_off(void **state)
+{
+	struct world *w = one_cheap_block(GW_DIRECT_OFF);
+	gw_pfn_t pfn;
+
+	(void)state;
+	assert_int_equal(gw_alloc_pages(w->m, GW_GFP_USER_MOVABLE, 0, PB, &pfn), -ENOMEM);
+	assert_int_equal(gw_alloc_pages(w->m, GW_GFP_KERNEL | GW_GFP_MOVABLE, 0, 2, &pfn), 0);
+	gw_put_page(w->m, pfn);
+	assert_int_equal(count(w, GW_VM_PGMIGRATE_SUCCESS), 0);
+	assert_int_equal(count(w, GW_VM_COMPACT_STALL), 0);
+	assert_int_equal(gw_compact_set_direct(w->m, GW_DIRECT_SCANNERS), 0);
+	assert_int_equal(
+		gw_compact_set_direct(w->m, (enum gw_direct_compaction)(GW_DIRECT_OFF + 1)),
+		-EINVAL);
+	assert_int_equal(gw_alloc_pages(w->m, GW_GFP_USER_MOVABLE, 0, PB, &pfn), 0);
+	gw_put_page(w->m, pfn);
+	world_destroy(w);
+}
+
 int
 main(void)
 {
@@ -227,6 +283,8 @@ main(void)
 		cmocka_unit_test(direct_compaction_fails_and_defers),
 		cmocka_unit_test(priority_rises_for_small_orders),
 		cmocka_unit_test(order_0_does_not_compact),
+		cmocka_unit_test(direct_compaction_by_either_planner),
+		cmocka_unit_test(direct_compaction_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

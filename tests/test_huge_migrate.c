@@ -329,6 +329,25 @@ disturb(void *arg)
 	return NULL;
 }
 
+/* B10: references come and go on any frame, for a moment, as of whoever scans memory by frames. */
+static void *
+get_and_put(void *arg)
+{
+	struct race *r = arg;
+	struct gw_task task;
+	unsigned seed = r->seed * 77;
+
+	assert_int_equal(gw_task_attach(&task, r->s->m, 0), 0);
+	while (!gw_u32_load_acquire(&r->stop)) {
+		gw_pfn_t pfn = (gw_pfn_t)rand_r(&seed) % r->s->m->n_frames;
+
+		if (gw_get_page_unless_zero(r->s->m, pfn))
+			gw_put_page(r->s->m, pfn);
+	}
+	gw_task_detach(&task);
+	return NULL;
+}
+
 /* Issue 5, 6: writes on one CPU, while two tasks split, move, age and fork the same huge pages: no
  * write is lost, and every count is right afterwards. */
 static void
@@ -342,17 +361,19 @@ races(void **state)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		struct race r = {.s = s, .mm = new_space(s), .seed = seed + round};
 		struct race other = {.s = s, .mm = r.mm, .seed = seed + 1000 + round};
-		pthread_t adder, disturber[2];
+		pthread_t adder, getter, disturber[2];
 
 		most_order = round % 3 == 0 ? 0 : GW_HUGE_ORDER;
 		fill_huge(s, r.mm, 2, round % 2 ? GW_HUGE_ORDER : 5);
 		assert_int_equal(pthread_create(&adder, NULL, add_up, &r), 0);
+		assert_int_equal(pthread_create(&getter, NULL, get_and_put, &r), 0);
 		assert_int_equal(pthread_create(&disturber[0], NULL, disturb, &r), 0);
 		assert_int_equal(pthread_create(&disturber[1], NULL, disturb, &other), 0);
 		for (unsigned i = 0; i < 2; i++)
 			assert_int_equal(pthread_join(disturber[i], NULL), 0);
 		gw_u32_store_release(&r.stop, 1);
 		assert_int_equal(pthread_join(adder, NULL), 0);
+		assert_int_equal(pthread_join(getter, NULL), 0);
 		for (unsigned i = 0; i < FRAMES; i++)
 			assert_int_equal(
 				peek(r.mm, HUGE_AT + i * PAGE), HUGE_AT / PAGE + i + r.added[i]);

@@ -278,16 +278,6 @@ goal_reached(const struct gw_compact_run *run)
 	return available(run->zone, order) >= (request->count ? request->count : 1);
 }
 
-/* What the allocation waits for was made by frames that this run has freed (FACTS 2.1). */
-static bool
-has_captured(void)
-{
-	const struct gw_task *task = gw_current();
-	const struct gw_capture *capture = task ? task->capture : NULL;
-
-	return capture && capture->pfn != GW_PFN_NONE;
-}
-
 static enum gw_compact_result
 proactive_finished(const struct gw_compact_run *run)
 {
@@ -300,7 +290,7 @@ proactive_finished(const struct gw_compact_run *run)
 static enum gw_compact_result
 finished(struct gw_compact_run *run)
 {
-	if (has_captured())
+	if (gw_compact_captured())
 		return GW_COMPACT_SUCCESS;
 	if (gw_scanners_met(run)) {
 		reset_positions(run);

@@ -95,6 +95,16 @@ gw_compact_interrupted(void)
 	return task && gw_task_interrupted(task);
 }
 
+/* What the allocation waits for was made by frames that its run has freed (FACTS 2.1). */
+static inline bool
+gw_compact_captured(void)
+{
+	const struct gw_task *task = gw_current();
+	const struct gw_capture *capture = task ? task->capture : NULL;
+
+	return capture && capture->pfn != GW_PFN_NONE;
+}
+
 /* The score of a zone, and the mark at which proactive runs end (kcompactd.c). */
 unsigned gw_zone_score(struct gw_zone *zone);
 unsigned gw_proactive_low_mark(const struct gw_machine *m);

@@ -13,6 +13,7 @@
 #include "engine/compact/compact_internal.h"
 #include "engine/compact/range.h"
 #include "engine/store/store.h"
+#include "godwit/hugetlb.h"
 
 static int
 get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
@@ -42,8 +43,11 @@ collect(const struct gw_range *r, gw_pfn_t pfn, struct gw_page_list *list)
 		case GW_PAGE_USED:
 			if (head + ((gw_pfn_t)1 << gw_flags_order(flags)) > pfn) /* else torn */
 				next = head + ((gw_pfn_t)1 << gw_flags_order(flags));
-			if (gw_isolate_page(m, head, GW_MIGRATE_SYNC, list))
-				break; /* gw_range_try_take() will say why, if it still stays */
+			/* If it stays, gw_range_try_take() will say why. */
+			if (flags & GW_PG_FREED)
+				(void)!gw_hugetlb_dissolve(m, head);
+			else
+				(void)!gw_isolate_page(m, head, GW_MIGRATE_SYNC, list);
 			break;
 		case GW_PAGE_BUDDY:
 			next = pfn + ((gw_pfn_t)1 << gw_flags_order(flags));

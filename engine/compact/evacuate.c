@@ -282,8 +282,9 @@ isolate_region(struct gw_compact_run *run, gw_pfn_t start, gw_pfn_t end)
 
 		run->stats.migrate_scanned++;
 		if (gw_flags_type(flags) == GW_PAGE_USED) {
-			all = !gw_isolate_page(
-				run->m, pfn, run->request->mode, n > 1 ? &run->sources : &small);
+			all = !(flags & GW_PG_HUGETLB) &&
+			      !gw_isolate_page(run->m, pfn, run->request->mode,
+				      n > 1 ? &run->sources : &small);
 			if (all)
 				run->stats.isolated += n;
 		} else if (gw_flags_type(flags) == GW_PAGE_RESERVED) {
@@ -338,6 +339,8 @@ goal_reached(const struct evacuation *ev)
 	const struct gw_compact_request *request = ev->run->request;
 	struct gw_zone *zone = ev->run->zone;
 
+	if (gw_compact_captured())
+		return true;
 	if (request->order < 0)
 		return false;
 	return gw_zone_available(zone->machine, zone->id, (unsigned)request->order) >=

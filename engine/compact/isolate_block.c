@@ -55,6 +55,8 @@ gw_range_init(struct gw_range *r, struct gw_machine *m, gw_pfn_t start, gw_pfn_t
 static enum gw_obstacle_why
 used_blocked_by(const struct gw_range *r, gw_pfn_t head, uint32_t flags)
 {
+	if (flags & GW_PG_FREED)
+		return GW_WHY_NOTHING; /* replaced by another one, or dissolved */
 	if (gw_may_isolate_page(r->m, head, flags, GW_MIGRATE_SYNC) != -EINVAL)
 		return GW_WHY_NOTHING;
 	if (flags & GW_PG_LOCKED || gw_ref_read(&gw_page(r->m, head)->refcount) == 0)
@@ -101,7 +103,8 @@ bool
 gw_range_is_pinned(const struct gw_range *r, gw_pfn_t head)
 {
 	/* The expected ones are those of an isolated page. */
-	return gw_ref_read(&gw_page(r->m, head)->refcount) >= gw_owner_expected_refs(r->m, head);
+	return !(gw_page_flags(gw_page(r->m, head)) & GW_PG_FREED) &&
+	       gw_ref_read(&gw_page(r->m, head)->refcount) >= gw_owner_expected_refs(r->m, head);
 }
 
 /* The pageblock's part of the range; its first obstacle goes to *why. */

@@ -54,7 +54,7 @@ gw_is_source(const struct gw_compact_run *run, gw_pfn_t pfn, uint32_t flags, uns
 	/* Who empties a range has no choice (D1); compaction has. */
 	if (flags & GW_PG_UNEVICTABLE && !run->m->config.compact_unevictable_allowed)
 		return false;
-	return gw_page_is_movable(gw_page(run->m, pfn));
+	return !(flags & GW_PG_HUGETLB) && gw_page_is_movable(gw_page(run->m, pfn));
 }
 
 /* Pages of this order and above are left alone: moving them gains nothing (FACTS 2.1). */

@@ -40,6 +40,21 @@ try_free(const struct slow_alloc *a, gw_pfn_t *out)
 	return gw_alloc_from_nodes(a->m, a->gfp, a->node, a->nodes, a->order, GW_WMARK_MIN, out);
 }
 
+int
+gw_compact_set_direct(struct gw_machine *m, enum gw_direct_compaction direct)
+{
+	if ((unsigned)direct > GW_DIRECT_OFF)
+		return -EINVAL;
+	gw_u32_store_relaxed(&m->direct_compaction, direct);
+	return 0;
+}
+
+static enum gw_direct_compaction
+direct_by(const struct gw_machine *m)
+{
+	return (enum gw_direct_compaction)gw_u32_load_relaxed(&m->direct_compaction);
+}
+
 static enum gw_compact_result
 compact_one_zone(struct slow_alloc *a, unsigned zone)
 {
@@ -47,6 +62,8 @@ compact_one_zone(struct slow_alloc *a, unsigned zone)
 	enum gw_compact_result result;
 	bool full = a->priority == PRIO_SYNC_FULL;
 	const struct gw_compact_request request = {
+		.planner = direct_by(a->m) == GW_DIRECT_EVACUATE ? GW_PLANNER_EVACUATE
+								 : GW_PLANNER_SCANNERS,
 		.order = (int)a->order,
 		.mode = a->priority == PRIO_ASYNC ? GW_MIGRATE_ASYNC : GW_MIGRATE_SYNC_LIGHT,
 		.migratetype = gw_gfp_migratetype(a->gfp),
@@ -114,6 +131,9 @@ direct_compact(struct slow_alloc *a, gw_pfn_t *out)
 	struct gw_task *task = gw_current();
 	struct gw_zone *zone;
 
+	a->result = GW_COMPACT_SKIPPED;
+	if (direct_by(a->m) == GW_DIRECT_OFF)
+		return -ENOMEM;
 	task->flags |= GW_TASK_MEMALLOC;
 	a->result = compact_zonelist(a);
 	task->flags &= ~(uint32_t)GW_TASK_MEMALLOC;

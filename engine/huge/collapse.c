@@ -90,7 +90,7 @@ static bool
 may_collapse(const struct gw_vma *vma)
 {
 	return !vma->mapping && vma->flags & (GW_VM_READ | GW_VM_WRITE) &&
-	       !(vma->flags & (GW_VM_NOHUGEPAGE | GW_VM_TEMP_STACK | GW_VM_IO)) &&
+	       !(vma->flags & (GW_VM_NOHUGEPAGE | GW_VM_TEMP_STACK | GW_VM_IO | GW_VM_HUGETLB)) &&
 	       vma->mm->machine->config.max_order >= GW_PMD_ORDER;
 }
 

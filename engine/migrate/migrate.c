@@ -246,6 +246,67 @@ split_or_stop(struct migration *mg, gw_pfn_t src)
 	return true;
 }
 
+/* M5: into the batch, or off to the list that its result sends it to. Both locked. */
+static void
+unmap(struct migration *mg, struct batch *b, gw_pfn_t src, gw_pfn_t dst)
+{
+	int err = gw_owner_unmap(mg->m, src, mg->mode, &b->unmapped[b->n]);
+
+	if (err < 0) {
+		leave(mg, src, dst, err);
+		return;
+	}
+	if (err > 0)
+		b->flush[b->n_flush++] = src;
+	b->src[b->n] = src;
+	b->dst[b->n++] = dst;
+}
+
+/* M4, after lock_old() and M3 of a hugetlb page. */
+static void
+lock_and_unmap(struct migration *mg, struct batch *b, gw_pfn_t src, gw_pfn_t dst)
+{
+	unsigned order = page_order(mg->m, src);
+
+	if (gw_isolated_page_is_dead(mg->m, src)) {
+		finish_dead(mg, src);
+		put_new_page(mg, dst, order);
+	} else if (!gw_page_trylock(mg->m, dst)) {
+		gw_page_unlock(mg->m, src);
+		put_new_page(mg, dst, order);
+		keep(mg, src, -EAGAIN);
+	} else {
+		unmap(mg, b, src, dst);
+	}
+}
+
+/* A13: of a hugetlb page the new page comes first, and its lock is waited for in SYNC mode only. It
+ * is never split. */
+static bool
+prepare_hugetlb(struct migration *mg, struct batch *b, gw_pfn_t src)
+{
+	unsigned order = page_order(mg->m, src);
+	gw_pfn_t dst = GW_PFN_NONE;
+	int err = mg->target->get_new_page(mg->target->ctx, mg->m, src, order, &dst);
+
+	if (err) {
+		keep(mg, src, err);
+		return err != -ENOMEM;
+	}
+	GW_BUG_ON(mg->m, page_order(mg->m, dst) != order);
+	if (mg->mode.now == GW_MIGRATE_SYNC)
+		err = lock_old(mg, src);
+	else
+		err = gw_page_trylock(mg->m, src) ? 0 : -EAGAIN;
+	if (err) {
+		put_new_page(mg, dst, order);
+		keep(mg, src, err);
+	} else {
+		lock_and_unmap(mg, b, src, dst);
+	}
+	return true;
+}
+
 /* M2 to M5: into the batch, or off to the list that its result sends it to. False: stop. */
 static bool
 prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
@@ -254,6 +315,8 @@ prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
 	gw_pfn_t dst = GW_PFN_NONE;
 	int err;
 
+	if (gw_page_flags(gw_page(m, src)) & GW_PG_HUGETLB)
+		return prepare_hugetlb(mg, b, src);
 	err = lock_old(mg, src);
 	if (err) {
 		keep(mg, src, err);
@@ -271,16 +334,10 @@ prepare(struct migration *mg, struct batch *b, gw_pfn_t src)
 		if (err == -ENOMEM)
 			return split_or_stop(mg, src);
 	}
-	if (!err)
-		err = gw_owner_unmap(m, src, mg->mode, &b->unmapped[b->n]);
-	if (err < 0) {
+	if (err < 0)
 		leave(mg, src, dst, err);
-		return true;
-	}
-	if (err > 0)
-		b->flush[b->n_flush++] = src;
-	b->src[b->n] = src;
-	b->dst[b->n++] = dst;
+	else
+		unmap(mg, b, src, dst);
 	return true;
 }
 

@@ -13,6 +13,7 @@
 
 #include "engine/migrate/isolate.h"
 #include "engine/migrate/owner_rmap.h"
+#include "engine/phys/hugetlb.h"
 #include "engine/store/store.h"
 #include "engine/virt/ksm.h"
 #include "engine/virt/policy.h"
@@ -94,7 +95,7 @@ gw_owner_isolate(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode)
 	const struct gw_movable_ops *ops;
 
 	if (!has_movable_ops(m, page))
-		return gw_page_flags(gw_page(m, page)) & GW_PG_LRU;
+		return gw_page_flags(gw_page(m, page)) & (GW_PG_LRU | GW_PG_HUGETLB);
 	ops = movable_ops(m, page);
 	return !ops->isolate || ops->isolate(m, page, mode);
 }
@@ -208,6 +209,8 @@ gw_owner_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_
 
 	if (!err && gw_fix(m, GW_FIX_CHARGE_BEFORE_PUT))
 		gw_owner_move_charge(m, dst, src); /* A9 */
+	if (!err && gw_page_flags(gw_page(m, src)) & GW_PG_HUGETLB)
+		gw_hugetlb_migrate(m, dst, src);
 	if (!err)
 		gw_hint_migrate(m, dst, src);
 	return err;

@@ -9,6 +9,7 @@
 
 #include "engine/phys/buddy.h"
 #include "engine/phys/charge.h"
+#include "engine/phys/hugetlb.h"
 #include "engine/phys/probe.h"
 
 uint64_t
@@ -198,8 +199,8 @@ walk_zonelist(struct gw_machine *m, const struct gw_node *node, uint64_t nodes, 
 	return GW_PFN_NONE;
 }
 
-static void
-clear_frames(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n)
+void
+gw_clear_frames(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n)
 {
 	for (gw_pfn_t pfn = first; pfn < first + n; pfn++) {
 		void *bytes = m->ops->frame_address(m->ctx, pfn);
@@ -215,7 +216,7 @@ gw_finish_alloc(struct gw_machine *m, gw_pfn_t pfn, unsigned order, gw_gfp_t gfp
 	GW_PROBE3(mm_page_alloc, pfn, order, gfp);
 	gw_prepare_page(m, pfn, order);
 	if (gfp & GW_GFP_ZERO)
-		clear_frames(m, pfn, (gw_pfn_t)1 << order);
+		gw_clear_frames(m, pfn, (gw_pfn_t)1 << order);
 }
 
 int
@@ -272,6 +273,8 @@ free_page(struct gw_machine *m, gw_pfn_t pfn)
 		gw_deferred_remove(m, pfn);
 	if (flags & GW_PG_CHARGED)
 		gw_charge_end(m, pfn);
+	if (flags & GW_PG_HUGETLB && gw_hugetlb_release(m, pfn))
+		return;
 	GW_PROBE2(mm_page_free, pfn, order);
 	gw_page_unmake(m, pfn, order);
 	gw_pcp_free(gw_page_zone(m, pfn), pfn, order);

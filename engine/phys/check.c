@@ -16,6 +16,7 @@
 
 #include "engine/phys/buddy.h"
 #include "engine/phys/charge.h"
+#include "engine/phys/hugetlb.h"
 
 struct check {
 	struct gw_machine *m;
@@ -443,5 +444,6 @@ gw_phys_check(struct gw_machine *m, struct gw_findings *findings)
 		check_deferred(&c, n);
 	check_pageblocks(&c);
 	gw_charge_check(m, findings);
+	gw_hugetlb_check(m, findings);
 	m->ops->release(m->ctx, c.listed, bytes);
 }

@@ -272,6 +272,7 @@ gw_machine_create(const struct gw_machine_config *config, const struct gw_machin
 	gw_u32_store_relaxed(&m->zero_page, GW_PFN_NONE);
 	gw_thp_tunables_init(&m->thp);
 	gw_spin_init(&m->memcg_lock, GW_RANK_LEAF);
+	gw_spin_init(&m->hugetlb_lock, GW_RANK_LEAF);
 	m->config = *config;
 	m->config.zones = NULL;
 	m->config.distances = NULL;

@@ -74,6 +74,8 @@
 #define GW_PG_REFERENCED  0x010000u /* used since reclaim last looked */
 #define GW_PG_CHARGED	  0x020000u /* a memory control group pays for it (charge.h) */
 #define GW_PG_DEFERRED	  0x040000u /* on its node's queue of pages to split (deferred.c) */
+#define GW_PG_HUGETLB	  0x200000u /* of a pool of huge pages (hugetlb.c) */
+#define GW_PG_FREED	  0x400000u /* HUGETLB, and in nobody's use */
 #define GW_PG_HINTED	  0x800000u /* its row of the side table says who used it last (hinting.c) */
 #define GW_PG_FLAGS_MASK  0xffffffu
 

@@ -110,6 +110,12 @@ struct gw_daemon {
 	gw_atomic_u32 wish; /* the largest order wished for since, plus 1; 0: none */
 };
 
+/* Huge pages of one order that are set aside (hugetlb.c). Guarded by hugetlb_lock. */
+struct gw_hugetlb_pool {
+	struct gw_page_list free;
+	uint64_t total, surplus; /* pages; the free ones, too */
+};
+
 struct gw_node {
 	gw_spinlock lru_lock; /* rank LRU */
 	/* Guarded by lru_lock; counts also read anywhere, relaxed. */
@@ -125,6 +131,7 @@ struct gw_node {
 	/* Promotions to the node in the second that promote_second numbers: frames. */
 	gw_atomic_u64 promote_second, promoted;
 	gw_atomic_u32 next_demotion; /* counts, so that equal targets take turns */
+	struct gw_hugetlb_pool hugetlb[GW_ORDERS_MAX];
 	/* Read-only after create: zones to try, in order; the node's own come first. */
 	unsigned zonelist[GW_ZONES_MAX];
 	unsigned n_zonelist;
@@ -156,17 +163,20 @@ struct gw_machine {
 	struct gw_lru_batch *lru_batches; /* per CPU */
 	gw_waitq_table page_waits;
 	gw_percpu_u64 events;
-	gw_atomic_ptr extra;	    /* struct gw_page_extra, n_frames; NULL: nobody has needed it */
-	struct gw_swap *swap;	    /* NULL: no swap area; changes while the machine is idle */
-	gw_spinlock memcg_lock;	    /* rank LEAF */
-	struct gw_memcg *memcgs;    /* all of them; guarded by memcg_lock */
-	gw_atomic_u32 mm_ids;	    /* address spaces made so far */
-	struct gw_thp_tunables thp; /* read-only while tasks run */
-	gw_atomic_u32 zero_page;    /* set once, by the first address space; before, GW_PFN_NONE */
+	gw_atomic_ptr extra;	  /* struct gw_page_extra, n_frames; NULL: nobody has needed it */
+	struct gw_swap *swap;	  /* NULL: no swap area; changes while the machine is idle */
+	gw_spinlock memcg_lock;	  /* rank LEAF */
+	struct gw_memcg *memcgs;  /* all of them; guarded by memcg_lock */
+	gw_spinlock hugetlb_lock; /* rank LEAF */
+	uint64_t hugetlb_reserved[GW_ORDERS_MAX]; /* pages; guarded by hugetlb_lock */
+	gw_atomic_u32 mm_ids;			  /* address spaces made so far */
+	struct gw_thp_tunables thp;		  /* read-only while tasks run */
+	gw_atomic_u32 zero_page; /* set once, by the first address space; before, GW_PFN_NONE */
 	/* Change while the machine is idle. */
 	struct gw_numa_tunables numa;
 	const struct gw_numa_ops *numa_ops; /* engine/virt/policy.h; NULL: all of numa is off */
 	gw_atomic_u32 proactiveness;	    /* of compaction, 0 .. 100 */
+	gw_atomic_u32 direct_compaction;    /* enum gw_direct_compaction */
 #ifdef GW_FIXES_REMOVABLE
 	uint64_t without; /* GW_WITHOUT() of the fixes that it does not have */
 #endif
@@ -523,6 +533,8 @@ struct gw_capture {
 
 /* ---- allocation without compaction ---- */
 
+/* The bytes of these frames, if they have any, are 0. */
+void gw_clear_frames(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n);
 /* Frames that were taken from the free lists become the page that a request is given. */
 void gw_finish_alloc(struct gw_machine *m, gw_pfn_t pfn, unsigned order, gw_gfp_t gfp);
 

@@ -170,6 +170,8 @@ write_fault(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock,
 		gw_spin_unlock(lock);
 		return 0;
 	}
+	if (f->vma->flags & GW_VM_HUGETLB)
+		return gw_hugetlb_copy(f, word, lock, pte);
 	if (gw_pte_is_huge(pte)) { /* one frame of it is copied next */
 		gw_spin_unlock(lock);
 		gw_split_pmd(f->mm, f->addr);
@@ -213,6 +215,10 @@ lock_entry(const struct gw_fault_at *f, gw_spinlock **lock, int *err)
 	gw_atomic_u64 *word = gw_entry_lock(f->mm, f->addr, lock);
 
 	*err = 0;
+	if (!word && f->vma->flags & GW_VM_HUGETLB) {
+		*err = gw_hugetlb_fault(f);
+		return NULL;
+	}
 	if (word || gw_huge_fault(f))
 		return word;
 	*err = gw_table_make(f->mm, f->addr);
@@ -224,11 +230,11 @@ lock_entry(const struct gw_fault_at *f, gw_spinlock **lock, int *err)
 }
 
 /* The page that a migration entry named before the wait is mapped: once thought possible (R10). */
-static int
+static void
 map_as_seen(const struct gw_fault_at *f, gw_pte_t pte)
 {
-	gw_atomic_u64 *word;
 	gw_spinlock *lock;
+	gw_atomic_u64 *word;
 
 	gw_rw_read_lock(&f->mm->mmap_lock);
 	word = gw_entry_lock(f->mm, f->addr, &lock);
@@ -237,7 +243,6 @@ map_as_seen(const struct gw_fault_at *f, gw_pte_t pte)
 		gw_spin_unlock(lock);
 	}
 	gw_rw_read_unlock(&f->mm->mmap_lock);
-	return 0;
 }
 
 /* Leaf lock and mmap_lock held, given up. */
@@ -248,7 +253,7 @@ wait_for_migration(
 	int err = gw_migration_entry_wait(f->mm, word, lock);
 
 	if (!err && !gw_fix(f->mm->machine, GW_FIX_REFAULT_FROM_SCRATCH))
-		err = map_as_seen(f, pte);
+		map_as_seen(f, pte);
 	return err;
 }
 

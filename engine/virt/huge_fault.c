@@ -25,7 +25,7 @@ wanted_orders(const struct gw_vma *vma)
 	const struct gw_thp_tunables *thp = &vma->mm->machine->thp;
 
 	if (vma->mapping || thp->enabled == GW_THP_NEVER ||
-		vma->flags & (GW_VM_NOHUGEPAGE | GW_VM_TEMP_STACK | GW_VM_IO))
+		vma->flags & (GW_VM_NOHUGEPAGE | GW_VM_TEMP_STACK | GW_VM_IO | GW_VM_HUGETLB))
 		return 0;
 	if (thp->enabled == GW_THP_MADVISE && !(vma->flags & GW_VM_HUGEPAGE))
 		return 0;

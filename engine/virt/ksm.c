@@ -23,7 +23,7 @@
 struct gw_vma *
 gw_ksm_vma(const struct gw_mm *mm, gw_vaddr_t addr)
 {
-	const uint32_t never = GW_VM_SHARED | GW_VM_IO | GW_VM_TEMP_STACK;
+	const uint32_t never = GW_VM_SHARED | GW_VM_IO | GW_VM_TEMP_STACK | GW_VM_HUGETLB;
 	struct gw_vma *vma = gw_vma_find(mm, addr);
 
 	if (!vma || gw_vma_start(vma) > addr || !(vma->flags & GW_VM_MERGEABLE) ||

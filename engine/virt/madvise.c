@@ -134,18 +134,30 @@ gw_mprotect(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot)
 	return err;
 }
 
+/* Is all of the range mapped, and may this be done to it? 0, -ENOMEM, -EINVAL. */
+static int
+check_contents(const struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, bool hugetlb_too)
+{
+	if (!gw_vma_covers(mm, start, end))
+		return -ENOMEM;
+	for (const struct gw_inode *node = gw_itree_first(&mm->vmas, start, end);
+		node && !hugetlb_too; node = gw_itree_next(node, start, end))
+		if (gw_vma_find(mm, node->start)->flags & GW_VM_HUGETLB)
+			return -EINVAL;
+	return gw_hugetlb_aligned(mm, start, end) ? 0 : -EINVAL;
+}
+
 static int
 give_up_contents(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 {
-	int err = 0;
+	int err;
 
 	/* For writing: a fault between an entry's clearing and its flush would give one CPU a new
 	 * page while another still uses the old one. */
 	gw_rw_write_lock(&mm->mmap_lock);
-	if (gw_vma_covers(mm, start, end))
+	err = check_contents(mm, start, end, true);
+	if (!err)
 		gw_zap_range(mm, start, end);
-	else
-		err = -ENOMEM;
 	gw_rw_write_unlock(&mm->mmap_lock);
 	return err;
 }
@@ -153,13 +165,12 @@ give_up_contents(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 static int
 cool(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 {
-	int err = 0;
+	int err;
 
 	gw_rw_read_lock(&mm->mmap_lock);
-	if (gw_vma_covers(mm, start, end))
+	err = check_contents(mm, start, end, false);
+	if (!err)
 		change_entries(mm, start, end, make_old, 0);
-	else
-		err = -ENOMEM;
 	gw_rw_read_unlock(&mm->mmap_lock);
 	return err;
 }
@@ -206,12 +217,11 @@ static int
 page_out(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 {
 	gw_vaddr_t addr;
-	int err = 0;
+	int err;
 
 	gw_lru_add_drain_all(mm->machine);
 	gw_rw_read_lock(&mm->mmap_lock);
-	if (!gw_vma_covers(mm, start, end))
-		err = -ENOMEM;
+	err = check_contents(mm, start, end, false);
 	addr = err ? end : gw_table_next(mm, start, end);
 	while (addr < end) {
 		gw_vaddr_t next = gw_table_end(addr, end);

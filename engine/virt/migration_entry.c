@@ -257,12 +257,23 @@ era_for(const struct gw_machine *m, gw_pfn_t page)
 	return holds ? GW_ERA_HOLD : m->wait_era;
 }
 
+/* C8: not of a page whose copy is being made. Without its fix that was forgotten of huge ones. */
+static bool
+hold(struct gw_machine *m, gw_pfn_t page, bool huge)
+{
+	if (!huge || gw_fix(m, GW_FIX_PMD_ENTRY_WAIT))
+		return gw_get_page_unless_zero(m, page);
+	gw_get_page(m, page);
+	return true;
+}
+
 int
 gw_migration_entry_wait(struct gw_mm *mm, gw_atomic_u64 *entry, gw_spinlock *lock)
 {
 	struct gw_machine *m = mm->machine;
 	struct held held = {.mm = mm, .lock = lock};
-	gw_pfn_t page = gw_page_head(m, gw_pte_pfn(gw_u64_load_relaxed(entry))); /* C10 */
+	gw_pte_t pte = gw_u64_load_relaxed(entry);
+	gw_pfn_t page = gw_page_head(m, gw_pte_pfn(pte)); /* C10 */
 	enum gw_wait_era era = era_for(m, page);
 	int err;
 
@@ -271,7 +282,7 @@ gw_migration_entry_wait(struct gw_mm *mm, gw_atomic_u64 *entry, gw_spinlock *loc
 	if (era == GW_ERA_NONE)
 		return gw_bit_wait(&m->page_waits, &gw_page(m, page)->flags, GW_PG_LOCKED,
 			GW_PG_WAITERS, GW_WAIT_DROP, true, unlock, &held);
-	if (!gw_get_page_unless_zero(m, page)) { /* its copy is being made: C8 */
+	if (!hold(m, page, gw_pte_is_huge(pte))) {
 		unlock(&held);
 		gw_relax();
 		return 0;

@@ -5,6 +5,7 @@
  * Idea. An address space is its VMAs and its tables; both are empty at first. A machine has one
  * zero page, which all address spaces map where memory was read and never written.
  */
+#include "engine/phys/hugetlb.h"
 #include "engine/virt/virt_internal.h"
 #include "godwit/memcg.h"
 
@@ -106,8 +107,11 @@ static int
 place(struct gw_vma *vma, gw_vaddr_t addr, uint64_t len, bool fixed)
 {
 	struct gw_mm *mm = vma->mm;
-	int err = fixed ? gw_unmap(mm, addr, addr + len) : gw_vma_find_room(mm, addr, len, &addr);
+	gw_vaddr_t mask = (vma->flags & GW_VM_HUGETLB ? GW_TABLE_SPAN : GW_PAGE_SIZE) - 1;
+	int err = fixed ? gw_unmap(mm, addr, addr + len)
+			: gw_vma_find_room(mm, addr & ~mask, len + mask + 1 - GW_PAGE_SIZE, &addr);
 
+	addr = (addr + mask) & ~mask;
 	if (err)
 		return err;
 	vma->node.start = addr;
@@ -131,7 +135,7 @@ map_flags(unsigned flags)
 {
 	return (flags & GW_MAP_GROWSDOWN ? GW_VM_GROWSDOWN : 0) |
 	       (flags & GW_MAP_SHARED ? GW_VM_SHARED : 0) | (flags & GW_MAP_EXEC ? GW_VM_EXEC : 0) |
-	       (flags & GW_MAP_IO ? GW_VM_IO : 0);
+	       (flags & GW_MAP_IO ? GW_VM_IO : 0) | (flags & GW_MAP_HUGETLB ? GW_VM_HUGETLB : 0);
 }
 
 /* Give a new VMA a place and make it known; without one it is freed. */
@@ -148,28 +152,51 @@ map_vma(struct gw_vma *vma, gw_vaddr_t addr, uint64_t len, bool fixed, gw_vaddr_
 		*out = gw_vma_start(vma);
 	}
 	gw_rw_write_unlock(&mm->mmap_lock);
-	if (err)
+	if (err) {
+		gw_hugetlb_vma_end(vma);
 		mm->machine->ops->release(mm->machine->ctx, vma, sizeof(*vma));
+	}
 	return err;
+}
+
+/* Only huge pages of the pool fit there; they are reserved from now on. */
+static int
+reserve_huge_pages(struct gw_vma *vma, uint64_t len)
+{
+	uint64_t n = len / GW_TABLE_SPAN;
+
+	if (!gw_hugetlb_reserve(vma->mm->machine, GW_PMD_ORDER, n))
+		return -ENOMEM;
+	gw_u64_store_relaxed(&vma->hugetlb_reserved, n);
+	return 0;
 }
 
 int
 gw_mmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot, unsigned flags,
 	gw_vaddr_t *out)
 {
-	bool stack = flags & GW_MAP_GROWSDOWN;
+	bool stack = flags & GW_MAP_GROWSDOWN, hugetlb = flags & GW_MAP_HUGETLB;
 	uint64_t pgoff = stack ? GW_STACK_INDEX : 0;
 	struct gw_vma *vma;
+	int err;
 
-	if (check_new(addr, len, prot, flags & GW_MAP_FIXED) ||
-		flags & ~(unsigned)(GW_MAP_FIXED | GW_MAP_GROWSDOWN | GW_MAP_IO))
+	if (check_new(addr, len, prot, flags & GW_MAP_FIXED) || (stack && hugetlb) ||
+		flags & ~(unsigned)(GW_MAP_FIXED | GW_MAP_GROWSDOWN | GW_MAP_IO | GW_MAP_HUGETLB))
 		return -EINVAL;
-	len = gw_page_round(len);
+	len = hugetlb ? (len + GW_TABLE_SPAN - 1) & ~(GW_TABLE_SPAN - 1) : gw_page_round(len);
+	if (hugetlb && flags & GW_MAP_FIXED &&
+		(addr & (GW_TABLE_SPAN - 1) || addr > GW_VADDR_END - len))
+		return -EINVAL;
 	if (len >> GW_PAGE_SHIFT > GW_INDEX_LIMIT - pgoff)
 		return -ENOMEM;
 	vma = gw_vma_new(mm, 0, 0, pgoff, prot | map_flags(flags));
 	if (!vma)
 		return -ENOMEM;
+	err = hugetlb ? reserve_huge_pages(vma, len) : 0;
+	if (err) {
+		mm->machine->ops->release(mm->machine->ctx, vma, sizeof(*vma));
+		return err;
+	}
 	return map_vma(vma, addr, len, flags & GW_MAP_FIXED, out);
 }
 

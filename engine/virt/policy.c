@@ -216,7 +216,7 @@ gw_vma_set_policy(
 bool
 gw_vma_migratable(const struct gw_vma *vma)
 {
-	if (vma->flags & GW_VM_IO)
+	if (vma->flags & (GW_VM_IO | GW_VM_HUGETLB))
 		return false;
 	return !vma->mapping || !(vma->mapping->flags & GW_MAPPING_UNMOVABLE);
 }

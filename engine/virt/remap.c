@@ -135,6 +135,8 @@ remap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t old_len, uint64_t new_len, gw_
 
 	if (!vma || gw_vma_start(vma) > addr || gw_vma_end(vma) < end)
 		return -EFAULT;
+	if (vma->flags & GW_VM_HUGETLB)
+		return -EINVAL;
 	*out = addr;
 	if (new_len == old_len)
 		return 0;

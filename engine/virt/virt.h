@@ -43,6 +43,8 @@
 #define GW_VM_EXEC	 0x1000u /* program text, of a file */
 #define GW_VM_IO	 0x2000u /* a device's: policies move nothing of it (E12) */
 
+#define GW_VM_HUGETLB 0x8000u /* pages of the hugetlb pool only */
+
 struct gw_anon_vma;
 struct gw_mapping;
 struct gw_memcg;
@@ -60,8 +62,10 @@ struct gw_vma {
 	gw_atomic_ptr anon_vma; /* struct gw_anon_vma: where new pages of the VMA belong */
 	/* A file's pages, from pgoff on; NULL: anonymous memory. A reference is held. Read-only. */
 	struct gw_mapping *mapping;
-	struct gw_policy policy;    /* guarded by mmap_lock */
-	struct gw_inode file_node;  /* in mapping->vmas, by page offset; mapping->rmap_lock */
+	struct gw_policy policy;   /* guarded by mmap_lock */
+	struct gw_inode file_node; /* in mapping->vmas, by page offset; mapping->rmap_lock */
+	/* Of a HUGETLB one: huge pages reserved for it; its faults take them. */
+	gw_atomic_u64 hugetlb_reserved;
 	struct gw_anon_link *links; /* all anon_vmas that must find it; mmap_lock or root lock */
 };
 

@@ -56,8 +56,8 @@ GW_MUST_CHECK int gw_vma_link_as(struct gw_vma *dst, const struct gw_vma *src);
 /* Another range, or other flags, for a VMA in use: for rmap in one step (R5). */
 void gw_vma_resize(struct gw_vma *vma, gw_vaddr_t start, gw_vaddr_t end, uint64_t pgoff);
 void gw_vma_set_flags(struct gw_vma *vma, uint32_t flags);
-/* Make VMAs begin at start and end where they are across them. 0, or -ENOMEM with the address
- * space saying what it said before. */
+/* Make VMAs begin at start and end where they are across them. 0, or -ENOMEM, or -EINVAL (in the
+ * middle of a page of a HUGETLB one), with the address space saying what it said before. */
 GW_MUST_CHECK int gw_vma_split_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
 /* Every page of the range belongs to a VMA. mmap_lock held for reading at least. */
 bool gw_vma_covers(const struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
@@ -166,6 +166,20 @@ GW_MUST_CHECK int gw_fault_copy(const struct gw_fault_at *f, gw_pte_t old);
 bool gw_huge_fault(const struct gw_fault_at *f);
 /* A first write, to an empty entry: true, a large page is mapped there and around it. Sleeps. */
 bool gw_large_fault(const struct gw_fault_at *f);
+
+/* ---- hugetlb_fault.c; mmap_lock held, for reading in faults ---- */
+
+/* No HUGETLB VMA would be cut by the ends of the range but between two huge pages. */
+bool gw_hugetlb_aligned(const struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
+/* `upper` was the upper part of vma: it gets its share of the reservations. And all that are left
+ * end with their VMA. */
+void gw_hugetlb_vma_split(struct gw_vma *vma, struct gw_vma *upper);
+void gw_hugetlb_vma_end(struct gw_vma *vma);
+/* A fault on an empty place; a write to a page that others map, too (lock of its entry held, given
+ * up). 0 (look again), -ENOMEM, or -EFAULT: the pool has no page for it. Sleeps. */
+GW_MUST_CHECK int gw_hugetlb_fault(const struct gw_fault_at *f);
+GW_MUST_CHECK int gw_hugetlb_copy(
+	const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte);
 
 /* ---- madvise.c ---- */
 

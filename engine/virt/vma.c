@@ -65,6 +65,7 @@ gw_vma_delete(struct gw_vma *vma)
 	vma->mm->n_vmas--;
 	gw_anon_vma_unlink(vma);
 	gw_file_unlink(vma);
+	gw_hugetlb_vma_end(vma);
 	m->ops->release(m->ctx, vma, sizeof(*vma));
 }
 
@@ -114,6 +115,7 @@ split(struct gw_vma *vma, gw_vaddr_t addr)
 		m->ops->release(m->ctx, upper, sizeof(*upper));
 		return -ENOMEM;
 	}
+	gw_hugetlb_vma_split(vma, upper);
 	gw_vma_resize(vma, gw_vma_start(vma), addr, gw_vma_pgoff(vma));
 	gw_vma_insert(upper);
 	return 0;
@@ -134,7 +136,7 @@ split_at(struct gw_mm *mm, gw_vaddr_t addr)
 int
 gw_vma_split_range(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 {
-	int err = split_at(mm, start);
+	int err = gw_hugetlb_aligned(mm, start, end) ? split_at(mm, start) : -EINVAL;
 
 	return err ? err : split_at(mm, end);
 }

@@ -112,7 +112,8 @@ gw_large_teardown(void *state)
 {
 	struct gw_large *l = state;
 
-	gw_mm_put(l->mm);
+	if (l->mm)
+		gw_mm_put(l->mm);
 	gw_machine_destroy(l->m);
 }
 
@@ -136,7 +137,7 @@ gw_large_describe(const void *state, char *line, size_t size)
 	n = strlen(line);
 	n += (size_t)snprintf(line + n, size - n,
 		", order %u; entries:", gw_flags_order(gw_page_flags(gw_page(l->m, l->pfn))));
-	for (unsigned i = 0; i < GW_LARGE_FRAMES && n < size; i++) {
+	for (unsigned i = 0; i < GW_LARGE_FRAMES && n < size && l->mm; i++) {
 		gw_pte_t pte = gw_small_entry(l->mm, l->addr + i * GW_PAGE_SIZE);
 
 		n += (size_t)snprintf(

@@ -129,7 +129,8 @@ bool
 gw_small_migrate_once(struct gw_machine *m, struct gw_page_list *list, gw_pfn_t dst)
 {
 	const struct gw_migrate_target target = {.get_new_page = only_page, .ctx = &dst};
-	int left = gw_migrate_pages(m, list, &target, GW_MIGRATE_ASYNC, GW_MR_SYSCALL, NULL);
+	/* For this reason a large page that finds no second target is not split. */
+	int left = gw_migrate_pages(m, list, &target, GW_MIGRATE_ASYNC, GW_MR_NUMA_MISPLACED, NULL);
 
 	gw_putback_movable_pages(m, list);
 	return left == 0;

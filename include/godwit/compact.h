@@ -97,6 +97,14 @@ void gw_compact_defer_reset(struct gw_machine *m, unsigned zone, unsigned order,
 bool gw_compact_restarting(struct gw_machine *m, unsigned zone, unsigned order);
 
 /*
+ * What an allocation does that finds no block of its order: compact with the scanners, as Linux
+ * does, at first; with EVACUATE, which looks at all of a zone each time; or nothing but reclaim.
+ */
+enum gw_direct_compaction { GW_DIRECT_SCANNERS, GW_DIRECT_EVACUATE, GW_DIRECT_OFF };
+/* From the next allocation on. Background compaction stays as it is. 0 or -EINVAL. Any thread. */
+GW_MUST_CHECK int gw_compact_set_direct(struct gw_machine *m, enum gw_direct_compaction direct);
+
+/*
  * Be the node's background compaction (FACTS 2.1): for high orders that background reclaim has made
  * room for; and proactively, when the machine's clock says so and free memory is fragmented. Sleeps
  * until woken; gw_kcompactd_tick(), called at least twice a second of the machine's clock, wakes

@@ -31,6 +31,8 @@
 	X(COMPACT_DAEMON_WAKE, "compact_daemon_wake")                                              \
 	X(COMPACT_DAEMON_MIGRATE_SCANNED, "compact_daemon_migrate_scanned")                        \
 	X(COMPACT_DAEMON_FREE_SCANNED, "compact_daemon_free_scanned")                              \
+	X(HTLB_BUDDY_ALLOC_SUCCESS, "htlb_buddy_alloc_success")                                    \
+	X(HTLB_BUDDY_ALLOC_FAIL, "htlb_buddy_alloc_fail")                                          \
 	X(CMA_ALLOC_SUCCESS, "cma_alloc_success")                                                  \
 	X(CMA_ALLOC_FAIL, "cma_alloc_fail")                                                        \
 	X(PGFAULT, "pgfault")                                                                      \

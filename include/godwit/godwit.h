@@ -14,6 +14,7 @@
 #include "policy.h"
 #include "migrate.h"
 #include "huge.h"
+#include "hugetlb.h"
 #include "compact.h"
 #include "contig.h"
 #include "mm.h"

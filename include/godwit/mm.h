@@ -34,6 +34,9 @@ enum gw_prot { GW_PROT_NONE = 0, GW_PROT_READ = 1, GW_PROT_WRITE = 2 };
 #define GW_MAP_EXEC	 0x10 /* gw_mmap_file(): program text; shared, it follows nobody (FACTS 1.7) */
 #define GW_MAP_IO	 0x20 /* a device's, as far as policies go: its pages are not moved for one */
 
+#define GW_MAP_HUGETLB                                                                             \
+	0x40 /* gw_mmap(): of pages of order 9 of the pool, reserved now (hugetlb.h) */
+
 /* What an access wants of a page. */
 enum gw_access { GW_ACCESS_READ, GW_ACCESS_WRITE };
 
@@ -68,8 +71,12 @@ GW_MUST_CHECK int gw_mm_fork(struct gw_mm *parent, struct gw_mm **out);
  *   addr  with GW_MAP_FIXED the address, page aligned; else a hint, 0: anywhere
  *   len   bytes, rounded up to pages, not 0
  *   out   the address
- * flags  GW_MAP_FIXED, GW_MAP_GROWSDOWN, GW_MAP_IO
- * Returns 0, -EINVAL (alignment, length, range), -ENOMEM (no room, no memory).
+ * flags  GW_MAP_FIXED, GW_MAP_GROWSDOWN, GW_MAP_IO, GW_MAP_HUGETLB
+ * Returns 0, -EINVAL (alignment, length, range), -ENOMEM (no room, no memory; the pool has not as
+ * many pages that nobody else has reserved). HUGETLB: len is rounded up to, and addr must be a
+ * multiple of, 512 pages; so must be the ends of what is later unmapped, protected or given up
+ * (-EINVAL); moving, COLD and PAGEOUT are not for it. An access may fault with -EFAULT: the pool
+ * has no page, for a fork's child, or after contents were given up.
  */
 GW_MUST_CHECK int gw_mmap(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot,
 	unsigned flags, gw_vaddr_t *out);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hugetlb.c - filling and emptying the pools of huge pages (FACTS 2.1).
+ *
+ * Idea. Pages come from the buddy allocator as any others, and it compacts for them; the pools only
+ * keep them (engine/phys/hugetlb.c).
+ */
+#include "engine/phys/hugetlb.h"
+#include "godwit/hugetlb.h"
+
+static int
+check_pool(const struct gw_machine *m, unsigned node, unsigned order)
+{
+	return node >= m->n_nodes || order == 0 || order > m->config.max_order ? -EINVAL : 0;
+}
+
+int
+gw_hugetlb_info(struct gw_machine *m, unsigned node, unsigned order, struct gw_hugetlb_info *out)
+{
+	const struct gw_hugetlb_pool *pool;
+
+	if (check_pool(m, node, order))
+		return -EINVAL;
+	pool = &m->nodes[node].hugetlb[order];
+	gw_spin_lock(&m->hugetlb_lock);
+	out->total = pool->total;
+	out->free = pool->free.n;
+	out->surplus = pool->surplus;
+	out->reserved = m->hugetlb_reserved[order];
+	gw_spin_unlock(&m->hugetlb_lock);
+	return 0;
+}
+
+/* One page more: surplus becomes ordinary first. */
+static bool
+grow(struct gw_machine *m, unsigned node, unsigned order)
+{
+	struct gw_hugetlb_pool *pool = &m->nodes[node].hugetlb[order];
+	gw_pfn_t page;
+	bool had_surplus;
+
+	gw_spin_lock(&m->hugetlb_lock);
+	had_surplus = pool->surplus > 0;
+	pool->surplus -= had_surplus;
+	gw_spin_unlock(&m->hugetlb_lock);
+	if (had_surplus)
+		return true;
+	if (gw_alloc_pages(m, GW_GFP_USER_MOVABLE | GW_GFP_THISNODE, node, order, &page)) {
+		gw_count(m, GW_VM_HTLB_BUDDY_ALLOC_FAIL, 1);
+		return false;
+	}
+	gw_count(m, GW_VM_HTLB_BUDDY_ALLOC_SUCCESS, 1);
+	gw_hugetlb_add(m, page);
+	return true;
+}
+
+/* One page fewer: a free one, or one in use as soon as it is free. */
+static void
+shrink(struct gw_machine *m, unsigned node, unsigned order)
+{
+	gw_pfn_t page = gw_hugetlb_remove_any(m, node, order);
+
+	if (page != GW_PFN_NONE) {
+		gw_put_page(m, page);
+		return;
+	}
+	gw_spin_lock(&m->hugetlb_lock);
+	m->nodes[node].hugetlb[order].surplus++;
+	gw_spin_unlock(&m->hugetlb_lock);
+}
+
+int
+gw_hugetlb_resize(struct gw_machine *m, unsigned node, unsigned order, uint64_t n, uint64_t *got)
+{
+	struct gw_hugetlb_info info;
+	int err = gw_hugetlb_info(m, node, order, &info);
+	uint64_t size;
+
+	if (err)
+		return err;
+	gw_might_sleep();
+	for (size = info.total - info.surplus; size > n; size--)
+		shrink(m, node, order);
+	while (size < n && grow(m, node, order))
+		size++;
+	*got = size;
+	return 0;
+}
+
+int
+gw_hugetlb_alloc(struct gw_machine *m, unsigned node, unsigned order, gw_pfn_t *out)
+{
+	gw_pfn_t page;
+
+	if (check_pool(m, node, order))
+		return -EINVAL;
+	page = gw_hugetlb_take(m, node, order, false);
+	if (page == GW_PFN_NONE)
+		return -ENOMEM;
+	*out = page;
+	return 0;
+}
+
+int
+gw_hugetlb_dissolve(struct gw_machine *m, gw_pfn_t pfn)
+{
+	unsigned order = gw_flags_order(gw_page_flags(gw_page(m, pfn)));
+	unsigned node = gw_page_node(m, pfn);
+	gw_pfn_t other = GW_PFN_NONE;
+
+	if (order > 0 && !gw_alloc_from_zonelist(m, GW_GFP_MOVABLE | GW_GFP_THISNODE, node, order,
+				 GW_WMARK_MIN, &other))
+		gw_hugetlb_add(m, other);
+	if (gw_hugetlb_remove(m, pfn)) {
+		gw_put_page(m, pfn);
+		return 0;
+	}
+	if (other != GW_PFN_NONE && gw_hugetlb_remove(m, other))
+		gw_put_page(m, other);
+	return -EBUSY;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hugetlb.c - the lists of the pools: taking, giving back, reserving. Who fills them is in
+ * engine/huge/hugetlb.c.
+ *
+ * Idea. A pool page has GW_PG_HUGETLB until it leaves the pool; a free one FREED as well, and one
+ * reference, the pool's, so that nothing else has to know that it is free. Here, since a page's
+ * last reference may go anywhere, and calls go down only.
+ *
+ * Locks: hugetlb_lock, rank LEAF: lists, counts and the two flags.
+ */
+#include "engine/phys/hugetlb.h"
+
+static struct gw_hugetlb_pool *
+pool_of(struct gw_machine *m, gw_pfn_t page)
+{
+	return &m->nodes[gw_page_node(m, page)]
+			.hugetlb[gw_flags_order(gw_page_flags(gw_page(m, page)))];
+}
+
+/* ---- hugetlb_lock held ---- */
+
+static uint64_t
+free_pages(const struct gw_machine *m, unsigned order)
+{
+	uint64_t n = 0;
+
+	for (unsigned node = 0; node < m->n_nodes; node++)
+		n += m->nodes[node].hugetlb[order].free.n;
+	return n;
+}
+
+static bool
+has_unreserved(const struct gw_machine *m, unsigned order)
+{
+	return free_pages(m, order) > m->hugetlb_reserved[order];
+}
+
+static void
+push(struct gw_machine *m, struct gw_hugetlb_pool *pool, gw_pfn_t page)
+{
+	gw_u32_or_relaxed(&gw_page(m, page)->flags, GW_PG_HUGETLB | GW_PG_FREED);
+	gw_list_push_front(m, &pool->free, page);
+}
+
+static void
+pop(struct gw_machine *m, struct gw_hugetlb_pool *pool, gw_pfn_t page)
+{
+	gw_list_remove(m, &pool->free, page);
+	gw_u32_and_relaxed(&gw_page(m, page)->flags, ~GW_PG_FREED);
+}
+
+/* A free page, popped, is an ordinary one. */
+static void
+leave(struct gw_machine *m, struct gw_hugetlb_pool *pool, gw_pfn_t page)
+{
+	pop(m, pool, page);
+	gw_u32_and_relaxed(&gw_page(m, page)->flags, ~GW_PG_HUGETLB);
+	pool->total--;
+}
+
+/* ---- taking and giving back ---- */
+
+static uint64_t
+nodes_with_free(const struct gw_machine *m, unsigned order)
+{
+	uint64_t nodes = 0;
+
+	for (unsigned node = 0; node < m->n_nodes; node++)
+		nodes |= (uint64_t)(m->nodes[node].hugetlb[order].free.n > 0) << node;
+	return nodes;
+}
+
+gw_pfn_t
+gw_hugetlb_take(struct gw_machine *m, unsigned node, unsigned order, bool reserved)
+{
+	gw_pfn_t page = GW_PFN_NONE;
+
+	gw_spin_lock(&m->hugetlb_lock);
+	if (reserved || has_unreserved(m, order)) {
+		unsigned from = gw_nearest_node(m, node, nodes_with_free(m, order));
+		struct gw_hugetlb_pool *pool = &m->nodes[from].hugetlb[order];
+
+		page = pool->free.first;
+		pop(m, pool, page);
+		m->hugetlb_reserved[order] -= reserved;
+	}
+	gw_spin_unlock(&m->hugetlb_lock);
+	return page;
+}
+
+bool
+gw_hugetlb_reserve(struct gw_machine *m, unsigned order, uint64_t n)
+{
+	bool enough;
+
+	gw_spin_lock(&m->hugetlb_lock);
+	enough = n <= free_pages(m, order) - m->hugetlb_reserved[order];
+	if (enough)
+		m->hugetlb_reserved[order] += n;
+	gw_spin_unlock(&m->hugetlb_lock);
+	return enough;
+}
+
+void
+gw_hugetlb_unreserve(struct gw_machine *m, unsigned order, uint64_t n)
+{
+	gw_spin_lock(&m->hugetlb_lock);
+	GW_BUG_ON(m, m->hugetlb_reserved[order] < n);
+	m->hugetlb_reserved[order] -= n;
+	gw_spin_unlock(&m->hugetlb_lock);
+}
+
+bool
+gw_hugetlb_release(struct gw_machine *m, gw_pfn_t pfn)
+{
+	struct gw_page *page = gw_page(m, pfn);
+	unsigned order = gw_flags_order(gw_page_flags(page));
+	struct gw_hugetlb_pool *pool = pool_of(m, pfn);
+	bool stays;
+
+	gw_prepare_page(m, pfn, order); /* as if new: one reference, the pool's */
+	gw_spin_lock(&m->hugetlb_lock);
+	stays = pool->surplus == 0;
+	if (stays) {
+		push(m, pool, pfn);
+	} else {
+		pool->surplus--;
+		pool->total--;
+	}
+	gw_spin_unlock(&m->hugetlb_lock);
+	return stays || !gw_ref_put(&page->refcount);
+}
+
+/* ---- in and out ---- */
+
+void
+gw_hugetlb_add(struct gw_machine *m, gw_pfn_t page)
+{
+	struct gw_hugetlb_pool *pool = pool_of(m, page);
+
+	gw_spin_lock(&m->hugetlb_lock);
+	push(m, pool, page);
+	pool->total++;
+	gw_spin_unlock(&m->hugetlb_lock);
+}
+
+bool
+gw_hugetlb_remove(struct gw_machine *m, gw_pfn_t pfn)
+{
+	const uint32_t wanted = GW_PG_HUGETLB | GW_PG_FREED;
+	const struct gw_page *page = gw_page(m, pfn);
+	bool removed;
+
+	gw_spin_lock(&m->hugetlb_lock);
+	removed = gw_flags_type(gw_page_flags(page)) == GW_PAGE_USED &&
+		  (gw_page_flags(page) & wanted) == wanted &&
+		  has_unreserved(m, gw_flags_order(gw_page_flags(page)));
+	if (removed)
+		leave(m, pool_of(m, pfn), pfn);
+	gw_spin_unlock(&m->hugetlb_lock);
+	return removed;
+}
+
+gw_pfn_t
+gw_hugetlb_remove_any(struct gw_machine *m, unsigned node, unsigned order)
+{
+	struct gw_hugetlb_pool *pool = &m->nodes[node].hugetlb[order];
+	gw_pfn_t page = GW_PFN_NONE;
+
+	gw_spin_lock(&m->hugetlb_lock);
+	if (pool->free.n && has_unreserved(m, order)) {
+		page = pool->free.first;
+		leave(m, pool, page);
+	}
+	gw_spin_unlock(&m->hugetlb_lock);
+	return page;
+}
+
+void
+gw_hugetlb_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src)
+{
+	gw_spin_lock(&m->hugetlb_lock);
+	gw_u32_or_relaxed(&gw_page(m, dst)->flags, GW_PG_HUGETLB);
+	gw_u32_and_relaxed(&gw_page(m, src)->flags, ~GW_PG_HUGETLB);
+	pool_of(m, src)->total--;
+	pool_of(m, dst)->total++;
+	gw_spin_unlock(&m->hugetlb_lock);
+}
+
+/* ---- the check ---- */
+
+static void
+count_pages(struct gw_machine *m, uint64_t total[GW_NODES_MAX][GW_ORDERS_MAX],
+	uint64_t freed[GW_NODES_MAX][GW_ORDERS_MAX])
+{
+	for (unsigned z = 0; z < m->n_zones; z++) {
+		const struct gw_zone *zone = &m->zones[z];
+
+		for (gw_pfn_t pfn = zone->start; pfn < zone->end; pfn++) {
+			uint32_t flags = gw_page_flags(gw_page(m, pfn));
+
+			total[zone->node][gw_flags_order(flags)] += (flags & GW_PG_HUGETLB) != 0;
+			freed[zone->node][gw_flags_order(flags)] += (flags & GW_PG_FREED) != 0;
+		}
+	}
+}
+
+void
+gw_hugetlb_check(struct gw_machine *m, struct gw_findings *findings)
+{
+	uint64_t total[GW_NODES_MAX][GW_ORDERS_MAX] = {{0}},
+		 freed[GW_NODES_MAX][GW_ORDERS_MAX] = {{0}};
+
+	count_pages(m, total, freed);
+	for (unsigned order = 1; order < GW_ORDERS_MAX; order++) {
+		for (unsigned node = 0; node < m->n_nodes; node++) {
+			const struct gw_hugetlb_pool *pool = &m->nodes[node].hugetlb[order];
+
+			if (pool->total != total[node][order] || pool->free.n != freed[node][order])
+				gw_found(findings,
+					"H1: node %u's pool of order %u counts %llu pages and %llu "
+					"free, and has %llu and %llu",
+					node, order, (unsigned long long)pool->total,
+					(unsigned long long)pool->free.n,
+					(unsigned long long)total[node][order],
+					(unsigned long long)freed[node][order]);
+		}
+		if (m->hugetlb_reserved[order] > free_pages(m, order))
+			gw_found(findings,
+				"H2: %llu pages of order %u are reserved, and %llu are free",
+				(unsigned long long)m->hugetlb_reserved[order], order,
+				(unsigned long long)free_pages(m, order));
+	}
+}

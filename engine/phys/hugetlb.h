@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hugetlb.h - the pools of huge pages as allocator, faults and migration see them (hugetlb.c).
+ */
+#ifndef GW_ENGINE_PHYS_HUGETLB_H
+#define GW_ENGINE_PHYS_HUGETLB_H
+
+#include "engine/phys/phys.h"
+
+/* A free page, of the nearest node to `node` that has one, with the pool's reference, which is the
+ * caller's from now on. reserved: he has a reservation, which ends; else unreserved ones only.
+ * GW_PFN_NONE: there is none. Never sleeps. */
+gw_pfn_t gw_hugetlb_take(struct gw_machine *m, unsigned node, unsigned order, bool reserved);
+/* Promise n free pages: false, there are not as many. And back. */
+bool gw_hugetlb_reserve(struct gw_machine *m, unsigned order, uint64_t n);
+void gw_hugetlb_unreserve(struct gw_machine *m, unsigned order, uint64_t n);
+
+/* A page whose only reference is the caller's becomes a free one of its node's pool. */
+void gw_hugetlb_add(struct gw_machine *m, gw_pfn_t page);
+/* A free, unreserved page leaves the pool, with its reference: this one; any of a node's (NONE:
+ * there is none). */
+bool gw_hugetlb_remove(struct gw_machine *m, gw_pfn_t page);
+gw_pfn_t gw_hugetlb_remove_any(struct gw_machine *m, unsigned node, unsigned order);
+/* The last reference of a pool page has gone. True: it is in the pool again, or in other hands;
+ * false: it was surplus, and is an ordinary page without a reference now. */
+bool gw_hugetlb_release(struct gw_machine *m, gw_pfn_t page);
+/* dst, an ordinary page of the same order, takes src's place in the pools: both in use. */
+void gw_hugetlb_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src);
+
+/* H1, H2; idle machine. */
+void gw_hugetlb_check(struct gw_machine *m, struct gw_findings *findings);
+
+#endif

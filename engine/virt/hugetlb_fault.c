@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hugetlb_fault.c - memory of huge pages from the pool.
+ *
+ * Idea. A VMA with GW_VM_HUGETLB has huge entries and nothing else: it begins and ends at multiples
+ * of a huge page, and nobody splits an entry of it. When it is mapped, as many pages are reserved
+ * as it may need; a fault takes one of them. A child of a fork has none: its pages come from what
+ * nobody has reserved, and if there are none a write to a shared page fails (-EFAULT, as Linux ends
+ * the task).
+ *
+ * Invariants
+ *   X1  vma->hugetlb_reserved is no larger than the entries of the VMA that are empty
+ */
+#include "engine/phys/hugetlb.h"
+#include "engine/store/store.h"
+#include "engine/virt/policy.h"
+#include "engine/virt/rmap.h"
+#include "engine/virt/virt_internal.h"
+
+bool
+gw_hugetlb_aligned(const struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
+{
+	for (const struct gw_inode *node = gw_itree_first(&mm->vmas, start, end); node;
+		node = gw_itree_next(node, start, end)) {
+		const struct gw_vma *vma =
+			(const struct gw_vma *)((const char *)node - offsetof(struct gw_vma, node));
+		bool cut = (start > node->start && start & (GW_TABLE_SPAN - 1)) ||
+			   (end < node->end && end & (GW_TABLE_SPAN - 1));
+
+		if (vma->flags & GW_VM_HUGETLB && cut)
+			return false;
+	}
+	return true;
+}
+
+/* ---- reservations ---- */
+
+static bool
+take_reservation(struct gw_vma *vma)
+{
+	uint64_t n = gw_u64_load_relaxed(&vma->hugetlb_reserved);
+
+	while (n > 0)
+		if (gw_u64_cas_relaxed(&vma->hugetlb_reserved, &n, n - 1))
+			return true;
+	return false;
+}
+
+/* A page that was taken is not needed; its reservation was, and comes back if it still can. */
+static void
+give_back(struct gw_vma *vma, gw_pfn_t page, bool reserved)
+{
+	struct gw_machine *m = vma->mm->machine;
+
+	gw_put_page(m, page);
+	if (reserved && gw_hugetlb_reserve(m, GW_PMD_ORDER, 1))
+		gw_u64_add_relaxed(&vma->hugetlb_reserved, 1);
+}
+
+void
+gw_hugetlb_vma_split(struct gw_vma *vma, struct gw_vma *upper)
+{
+	uint64_t n = gw_u64_load_relaxed(&vma->hugetlb_reserved), empty = 0;
+
+	for (gw_vaddr_t addr = gw_vma_start(upper); n > 0 && addr < gw_vma_end(upper);
+		addr += GW_TABLE_SPAN) {
+		const gw_atomic_u64 *word = gw_pmd_word(vma->mm, addr);
+
+		empty += !word || !gw_u64_load_relaxed(word);
+	}
+	if (empty > n)
+		empty = n;
+	gw_u64_store_relaxed(&upper->hugetlb_reserved, empty);
+	gw_u64_store_relaxed(&vma->hugetlb_reserved, n - empty);
+}
+
+void
+gw_hugetlb_vma_end(struct gw_vma *vma)
+{
+	uint64_t n = gw_u64_load_relaxed(&vma->hugetlb_reserved);
+
+	if (n > 0)
+		gw_hugetlb_unreserve(vma->mm->machine, GW_PMD_ORDER, n);
+}
+
+/* ---- faults: mmap_lock held for reading ---- */
+
+static gw_pfn_t
+new_page(const struct gw_fault_at *f, bool reserved)
+{
+	struct gw_machine *m = f->mm->machine;
+	const struct gw_page_source source = gw_vma_source(f->vma, f->addr);
+	gw_pfn_t page;
+
+	if (gw_anon_vma_prepare(f->vma))
+		return GW_PFN_NONE;
+	page = gw_hugetlb_take(
+		m, gw_policy_node(m, &source.policy, source.index), GW_PMD_ORDER, reserved);
+	if (page == GW_PFN_NONE || !gw_memcg_charge(source.memcg, page))
+		return page;
+	give_back(f->vma, page, reserved);
+	return GW_PFN_NONE;
+}
+
+/* True: the entry is there, and has page and table. */
+static bool
+install(const struct gw_fault_at *f, gw_vaddr_t start, gw_pfn_t page, gw_pfn_t table)
+{
+	struct gw_mm *mm = f->mm;
+	gw_atomic_u64 *word = gw_pmd_make(mm, start);
+	bool empty;
+
+	if (!word)
+		return false;
+	gw_spin_lock(&mm->table_lock);
+	empty = gw_u64_load_relaxed(word) == 0;
+	if (empty) {
+		gw_rmap_new_large(mm->machine, page, f->vma, start, true);
+		gw_pmd_install(mm, word, page, table,
+			f->access == GW_ACCESS_WRITE ? GW_PTE_WRITTEN : GW_PTE_YOUNG);
+	}
+	gw_spin_unlock(&mm->table_lock);
+	return empty;
+}
+
+int
+gw_hugetlb_fault(const struct gw_fault_at *f)
+{
+	struct gw_machine *m = f->mm->machine;
+	gw_vaddr_t start = f->addr & ~(GW_TABLE_SPAN - 1);
+	gw_pfn_t table = gw_table_alloc(m), page;
+	bool reserved;
+
+	if (table == GW_PFN_NONE)
+		return -ENOMEM;
+	reserved = take_reservation(f->vma);
+	page = new_page(f, reserved);
+	if (page == GW_PFN_NONE) {
+		gw_put_page(m, table);
+		return -EFAULT;
+	}
+	gw_clear_frames(m, page, GW_PTES_PER_TABLE);
+	if (install(f, start, page, table))
+		return 0;
+	give_back(f->vma, page, reserved);
+	gw_put_page(m, table);
+	return 0; /* another task was faster, or the next fault says that there is no memory */
+}
+
+int
+gw_hugetlb_copy(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
+{
+	struct gw_machine *m = f->mm->machine;
+	gw_vaddr_t start = f->addr & ~(GW_TABLE_SPAN - 1);
+	gw_pfn_t old = gw_pte_pfn(pte), page;
+	bool same;
+
+	gw_get_page(m, old); /* P3 in fault.c */
+	gw_spin_unlock(lock);
+	page = new_page(f, false);
+	if (page == GW_PFN_NONE) {
+		gw_put_page(m, old);
+		return -EFAULT;
+	}
+	m->ops->copy_frames(
+		m->ctx, &(struct gw_copy){.dst = page, .src = old, .n = GW_PTES_PER_TABLE}, 1);
+	gw_spin_lock(lock);
+	same = ((gw_u64_load_relaxed(word) ^ pte) & ~(uint64_t)GW_PTE_YOUNG) == 0;
+	if (same) { /* P4 in fault.c */
+		gw_rmap_new_large(m, page, f->vma, start, true);
+		(void)gw_u64_xchg_acq_rel(word, 0);
+		gw_flush_range(f->mm, start, start + GW_TABLE_SPAN);
+		gw_u64_store_release(word, gw_pte_present(page, GW_PTE_WRITTEN | GW_PTE_HUGE));
+	}
+	gw_spin_unlock(lock);
+	if (same)
+		gw_zap_page(f->vma, pte);
+	else
+		gw_put_page(m, page);
+	gw_put_page(m, old);
+	return 0;
+}

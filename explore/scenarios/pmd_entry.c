@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pmd_entry.c - a task waits at a huge migration entry whose page is past the point of no return
+ * (FACTS C8).
+ *
+ * History. Huge pages have moved whole since 2017, by migration entries of the second level; who
+ * meets one waits as at any other, and so may take a reference only if there still are some: the
+ * page's are frozen while its copy takes its place (Hugh Dickins' put_and_wait of 2018 has both).
+ */
+#include "explore/scenarios/scenarios.h"
+#include "godwit/soft.h"
+
+#define AT     ((gw_vaddr_t)1 << 30)
+#define BYTES  ((uint64_t)GW_PAGE_SIZE << GW_PMD_ORDER)
+#define FRAMES ((gw_pfn_t)4 << GW_PMD_ORDER) /* the page, its copy, and tables */
+
+struct state {
+	struct gw_machine *m;
+	struct gw_mm *mm;
+	gw_vaddr_t addr;
+	gw_pfn_t pfn; /* of the page before it moves */
+	gw_pfn_t dst;
+	struct gw_page_list list;
+	uint64_t value;
+	int err;
+};
+
+static int
+make_machine(struct gw_machine **out)
+{
+	const struct gw_thp_tunables thp = {
+		.enabled = GW_THP_ALWAYS, .orders = 1u << GW_PMD_ORDER, .max_ptes_none = 511};
+	struct gw_zone_config zone = {.name = "Normal", .end = FRAMES};
+	struct gw_machine_config config;
+	int err;
+
+	gw_machine_config_init(&config);
+	config.n_cpus = 2;
+	config.max_order = GW_PMD_ORDER;
+	config.pageblock_order = GW_PMD_ORDER;
+	config.n_frames = FRAMES;
+	config.zones = &zone;
+	config.n_zones = 1;
+	config.lru_batch = 0;
+	err = gw_explore_machine(&config, out, NULL);
+	return err ? err : gw_machine_set_thp(*out, &thp);
+}
+
+static int
+setup(void *arg)
+{
+	struct state *s = arg;
+	int err = make_machine(&s->m);
+
+	if (!err)
+		err = gw_small_space(s->m, "space", &s->mm);
+	if (!err)
+		err = gw_mmap(
+			s->mm, AT, BYTES, GW_PROT_READ | GW_PROT_WRITE, GW_MAP_FIXED, &s->addr);
+	if (!err)
+		err = gw_cpu_store(s->mm, s->addr, 42);
+	if (!err)
+		err = gw_alloc_pages(s->m, GW_GFP_MOVABLE, 0, GW_PMD_ORDER, &s->dst);
+	if (err)
+		return err;
+	gw_machine_set_wait_era(s->m, GW_ERA_DROP);
+	gw_lru_add_drain_all(s->m);
+	s->pfn = gw_small_pfn(s->mm, s->addr);
+	return gw_small_isolate(s->m, s->pfn, &s->list);
+}
+
+static void
+migrate(void *arg)
+{
+	struct state *s = arg;
+
+	(void)gw_small_migrate_once(s->m, &s->list, s->dst);
+}
+
+static void
+read_page(void *arg)
+{
+	struct state *s = arg;
+
+	s->err = gw_cpu_load(s->mm, s->addr, &s->value);
+}
+
+/* A reader with a reference at the wrong time keeps the page where it is. */
+static void
+check(void *arg)
+{
+	struct state *s = arg;
+	gw_pfn_t pfn = gw_small_pfn(s->mm, s->addr);
+
+	gw_explore_check(s->err == 0 && s->value == 42);
+	gw_explore_check(pfn == s->pfn || pfn == s->dst);
+}
+
+static void
+teardown(void *arg)
+{
+	struct state *s = arg;
+
+	gw_mm_put(s->mm);
+	gw_machine_destroy(s->m);
+}
+
+static void
+describe(const void *arg, char *line, size_t size)
+{
+	const struct state *s = arg;
+
+	gw_small_describe(s->mm, s->addr, s->pfn, line, size);
+}
+
+const struct gw_explore_scenario gw_scenario_pmd_entry_wait = {
+	.name = "pmd-entry-wait",
+	.row = "C8",
+	.without = GW_WITHOUT(GW_FIX_PMD_ENTRY_WAIT),
+	.story =
+		"a task that waits for a huge page gets a reference to it while its copy takes its "
+		"place",
+	.state_size = sizeof(struct state),
+	.setup = setup,
+	.tasks = {{.name = "migrator", .run = migrate},
+		{.name = "reader", .run = read_page, .cpu = 1}},
+	.check = check,
+	.teardown = teardown,
+	.describe = describe,
+};
