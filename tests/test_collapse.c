@@ -481,6 +481,28 @@ program(void *arg)
 	return NULL;
 }
 
+static int
+get_new(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+{
+	(void)ctx;
+	(void)src;
+	return gw_alloc_pages(m, GW_GFP_MOVABLE, 0, order, dst);
+}
+
+/* Move whatever small pages there are in a part of memory: migration entries come and go. */
+static void
+move_some(struct gw_machine *m, gw_pfn_t from)
+{
+	const struct gw_migrate_target target = {.get_new_page = get_new};
+	struct gw_page_list list;
+
+	gw_page_list_init(&list);
+	for (gw_pfn_t pfn = from; pfn < from + 1024 && pfn < m->n_frames; pfn++)
+		(void)!gw_isolate_page(m, pfn, GW_MIGRATE_SYNC, &list);
+	if (list.n && gw_migrate_pages(m, &list, &target, GW_MIGRATE_SYNC, GW_MR_SYSCALL, NULL))
+		gw_putback_movable_pages(m, &list);
+}
+
 /* Undoes what the collapser does, in all ways there are. */
 static void *
 undoer(void *arg)
@@ -495,7 +517,7 @@ undoer(void *arg)
 		struct gw_mm *child = NULL;
 		gw_vaddr_t at = HUGE_AT + round * 7 % FRAMES_PER_HUGE * PAGE;
 
-		switch (round % 4) {
+		switch (round % 5) {
 		case 0:
 			if (!gw_mm_fork(r->mm, &child))
 				gw_mm_put(child);
@@ -505,6 +527,10 @@ undoer(void *arg)
 			break;
 		case 2:
 			(void)!gw_madvise(r->mm, at, PAGE, GW_MADV_COLD);
+			break;
+		case 3:
+			gw_split_pmd(r->mm, HUGE_AT);
+			move_some(m, round / 5 * 1024 % m->n_frames);
 			break;
 		default:
 			gw_split_pmd(r->mm, HUGE_AT);
@@ -516,7 +542,7 @@ undoer(void *arg)
 	return NULL;
 }
 
-/* I5: while a program writes, and others fork, split and reclaim, no byte is lost. */
+/* I5: while a program writes, and others fork, split, move and reclaim, no byte is lost. */
 static void
 nothing_is_lost(void **state)
 {
