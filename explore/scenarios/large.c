@@ -144,3 +144,29 @@ gw_large_describe(const void *state, char *line, size_t size)
 			line + n, size - n, " %c%u", letter(pte), pte ? gw_pte_pfn(pte) : 0);
 	}
 }
+
+/* ---- huge pages ---- */
+
+/* A huge page, its copy, and two more that tables are made of. */
+#define HUGE_FRAMES ((gw_pfn_t)4 << GW_PMD_ORDER)
+
+int
+gw_huge_machine(struct gw_machine **out)
+{
+	const struct gw_thp_tunables thp = {
+		.enabled = GW_THP_ALWAYS, .orders = 1u << GW_PMD_ORDER, .max_ptes_none = 511};
+	struct gw_zone_config zone = {.name = "Normal", .end = HUGE_FRAMES};
+	struct gw_machine_config config;
+	int err;
+
+	gw_machine_config_init(&config);
+	config.n_cpus = 2;
+	config.max_order = GW_PMD_ORDER;
+	config.pageblock_order = GW_PMD_ORDER;
+	config.n_frames = HUGE_FRAMES;
+	config.zones = &zone;
+	config.n_zones = 1;
+	config.lru_batch = 0;
+	err = gw_explore_machine(&config, out, NULL);
+	return err ? err : gw_machine_set_thp(*out, &thp);
+}

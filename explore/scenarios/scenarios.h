@@ -19,6 +19,7 @@ extern const struct gw_explore_scenario gw_scenario_faulters;
 extern const struct gw_explore_scenario gw_scenario_fork_tail_order;
 extern const struct gw_explore_scenario gw_scenario_fork_write_entry;
 extern const struct gw_explore_scenario gw_scenario_freeze_under_lock;
+extern const struct gw_explore_scenario gw_scenario_hugetlb_trylock;
 extern const struct gw_explore_scenario gw_scenario_ksm_follow_waits;
 extern const struct gw_explore_scenario gw_scenario_ksm_walk_lock;
 extern const struct gw_explore_scenario gw_scenario_local_lru_drain;
@@ -198,6 +199,13 @@ void gw_large_check(void *state);
 void gw_large_teardown(void *state);
 /* "frame 8: refs 5, maps 4, order 2; entries: w8 w9 M10 M11" */
 void gw_large_describe(const void *state, char *line, size_t size);
+
+#define GW_HUGE_AT    ((gw_vaddr_t)1 << 30)
+#define GW_HUGE_BYTES ((uint64_t)GW_PAGE_SIZE << GW_PMD_ORDER)
+
+/* Two CPUs and four huge pages' worth of frames; faults make huge pages. Runs take a millisecond.
+ */
+GW_MUST_CHECK int gw_huge_machine(struct gw_machine **out);
 
 /* ---- nodes.c ---- */
 

@@ -15,6 +15,7 @@ const struct gw_explore_scenario *const gw_explore_scenarios[] = {
 	&gw_scenario_fork_tail_order,
 	&gw_scenario_fork_write_entry,
 	&gw_scenario_freeze_under_lock,
+	&gw_scenario_hugetlb_trylock,
 	&gw_scenario_ksm_follow_waits,
 	&gw_scenario_ksm_walk_lock,
 	&gw_scenario_local_lru_drain,
