@@ -166,11 +166,11 @@ lose_new_page(struct migration *mg, gw_pfn_t src)
 		gw_put_page(mg->m, dst);
 }
 
-/* M4 */
+/* M4. Without the fix its past user is waited for. */
 static bool
-lock_new(struct gw_machine *m, gw_pfn_t dst)
+lock_new(struct gw_machine *m, gw_pfn_t dst, enum gw_fix fix)
 {
-	if (gw_fix(m, GW_FIX_NEWPAGE_TRYLOCK))
+	if (gw_fix(m, fix))
 		return gw_page_trylock(m, dst);
 	gw_page_lock(m, dst);
 	return true;
@@ -186,7 +186,7 @@ get_locked_new_page(struct migration *mg, gw_pfn_t src, gw_pfn_t *dst)
 	if (err)
 		return err;
 	GW_BUG_ON(mg->m, page_order(mg->m, *dst) != order);
-	if (lock_new(mg->m, *dst))
+	if (lock_new(mg->m, *dst, GW_FIX_NEWPAGE_TRYLOCK))
 		return 0;
 	put_new_page(mg, *dst, order);
 	*dst = GW_PFN_NONE;
@@ -271,7 +271,7 @@ lock_and_unmap(struct migration *mg, struct batch *b, gw_pfn_t src, gw_pfn_t dst
 	if (gw_isolated_page_is_dead(mg->m, src)) {
 		finish_dead(mg, src);
 		put_new_page(mg, dst, order);
-	} else if (!gw_page_trylock(mg->m, dst)) {
+	} else if (!lock_new(mg->m, dst, GW_FIX_HUGETLB_TRYLOCK)) {
 		gw_page_unlock(mg->m, src);
 		put_new_page(mg, dst, order);
 		keep(mg, src, -EAGAIN);

@@ -9,44 +9,47 @@
 #include "explore/scenarios/scenarios.h"
 #include "godwit/soft.h"
 
-#define AT ((gw_vaddr_t)0x200000)
-
 static int
-map_page(struct gw_large *l)
+map_page(struct gw_large *l, gw_vaddr_t at, uint64_t len)
 {
-	int err = gw_mmap(l->mm, AT, GW_LARGE_FRAMES * GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE,
-		GW_MAP_FIXED, &l->addr);
+	gw_vaddr_t unused;
+	int err = gw_mmap(l->mm, at, len, GW_PROT_READ | GW_PROT_WRITE, GW_MAP_FIXED, &l->addr);
 
 	for (unsigned i = 0; i < GW_LARGE_FRAMES && !err; i++)
 		err = gw_cpu_store(l->mm, l->addr + i * GW_PAGE_SIZE, i + 1);
+	/* Another VMA, that its tables do not go with the page. */
+	if (!err)
+		err = gw_mmap(l->mm, at + len + 0x10000, GW_PAGE_SIZE, GW_PROT_READ, GW_MAP_FIXED,
+			&unused);
 	return err;
 }
 
 int
-gw_large_setup(void *state)
+gw_large_make(struct gw_large *l, gw_vaddr_t at, uint64_t len)
 {
 	const struct gw_thp_tunables thp = {
 		.enabled = GW_THP_ALWAYS, .orders = 1u << GW_LARGE_ORDER, .max_ptes_none = 511};
-	struct gw_large *l = state;
-	gw_vaddr_t unused;
-	int err = gw_small_machine(2, &l->m);
+	int err = gw_machine_set_thp(l->m, &thp);
 
-	if (!err)
-		err = gw_machine_set_thp(l->m, &thp);
 	if (!err)
 		err = gw_small_space(l->m, "space", &l->mm);
 	if (!err)
-		err = map_page(l);
-	/* Another VMA, that its tables do not go with the page. */
-	if (!err)
-		err = gw_mmap(
-			l->mm, AT + 0x10000, GW_PAGE_SIZE, GW_PROT_READ, GW_MAP_FIXED, &unused);
+		err = map_page(l, at, len);
 	if (err)
 		return err;
 	gw_small_name_vma(l->mm, l->addr, "");
 	gw_lru_add_drain_all(l->m);
 	l->pfn = gw_small_pfn(l->mm, l->addr);
 	return 0;
+}
+
+int
+gw_large_setup(void *state)
+{
+	struct gw_large *l = state;
+	int err = gw_small_machine(2, &l->m);
+
+	return err ? err : gw_large_make(l, 0x200000, GW_LARGE_FRAMES * GW_PAGE_SIZE);
 }
 
 static bool
@@ -124,6 +127,8 @@ letter(gw_pte_t pte)
 		return '-';
 	if (gw_pte_is_migration(pte))
 		return 'M';
+	if (gw_pte_kind(pte) == GW_PTE_IS_SWAP)
+		return 's';
 	return pte & GW_PTE_WRITE ? 'w' : 'r';
 }
 
@@ -143,4 +148,30 @@ gw_large_describe(const void *state, char *line, size_t size)
 		n += (size_t)snprintf(
 			line + n, size - n, " %c%u", letter(pte), pte ? gw_pte_pfn(pte) : 0);
 	}
+}
+
+/* ---- huge pages ---- */
+
+/* A huge page, its copy, and two more that tables are made of. */
+#define HUGE_FRAMES ((gw_pfn_t)4 << GW_PMD_ORDER)
+
+int
+gw_huge_machine(struct gw_machine **out)
+{
+	const struct gw_thp_tunables thp = {
+		.enabled = GW_THP_ALWAYS, .orders = 1u << GW_PMD_ORDER, .max_ptes_none = 511};
+	struct gw_zone_config zone = {.name = "Normal", .end = HUGE_FRAMES};
+	struct gw_machine_config config;
+	int err;
+
+	gw_machine_config_init(&config);
+	config.n_cpus = 2;
+	config.max_order = GW_PMD_ORDER;
+	config.pageblock_order = GW_PMD_ORDER;
+	config.n_frames = HUGE_FRAMES;
+	config.zones = &zone;
+	config.n_zones = 1;
+	config.lru_batch = 0;
+	err = gw_explore_machine(&config, out, NULL);
+	return err ? err : gw_machine_set_thp(*out, &thp);
 }

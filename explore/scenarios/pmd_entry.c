@@ -10,10 +10,6 @@
 #include "explore/scenarios/scenarios.h"
 #include "godwit/soft.h"
 
-#define AT     ((gw_vaddr_t)1 << 30)
-#define BYTES  ((uint64_t)GW_PAGE_SIZE << GW_PMD_ORDER)
-#define FRAMES ((gw_pfn_t)4 << GW_PMD_ORDER) /* the page, its copy, and tables */
-
 struct state {
 	struct gw_machine *m;
 	struct gw_mm *mm;
@@ -26,37 +22,16 @@ struct state {
 };
 
 static int
-make_machine(struct gw_machine **out)
-{
-	const struct gw_thp_tunables thp = {
-		.enabled = GW_THP_ALWAYS, .orders = 1u << GW_PMD_ORDER, .max_ptes_none = 511};
-	struct gw_zone_config zone = {.name = "Normal", .end = FRAMES};
-	struct gw_machine_config config;
-	int err;
-
-	gw_machine_config_init(&config);
-	config.n_cpus = 2;
-	config.max_order = GW_PMD_ORDER;
-	config.pageblock_order = GW_PMD_ORDER;
-	config.n_frames = FRAMES;
-	config.zones = &zone;
-	config.n_zones = 1;
-	config.lru_batch = 0;
-	err = gw_explore_machine(&config, out, NULL);
-	return err ? err : gw_machine_set_thp(*out, &thp);
-}
-
-static int
 setup(void *arg)
 {
 	struct state *s = arg;
-	int err = make_machine(&s->m);
+	int err = gw_huge_machine(&s->m);
 
 	if (!err)
 		err = gw_small_space(s->m, "space", &s->mm);
 	if (!err)
-		err = gw_mmap(
-			s->mm, AT, BYTES, GW_PROT_READ | GW_PROT_WRITE, GW_MAP_FIXED, &s->addr);
+		err = gw_mmap(s->mm, GW_HUGE_AT, GW_HUGE_BYTES, GW_PROT_READ | GW_PROT_WRITE,
+			GW_MAP_FIXED, &s->addr);
 	if (!err)
 		err = gw_cpu_store(s->mm, s->addr, 42);
 	if (!err)

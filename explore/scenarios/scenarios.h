@@ -19,6 +19,7 @@ extern const struct gw_explore_scenario gw_scenario_faulters;
 extern const struct gw_explore_scenario gw_scenario_fork_tail_order;
 extern const struct gw_explore_scenario gw_scenario_fork_write_entry;
 extern const struct gw_explore_scenario gw_scenario_freeze_under_lock;
+extern const struct gw_explore_scenario gw_scenario_hugetlb_trylock;
 extern const struct gw_explore_scenario gw_scenario_ksm_follow_waits;
 extern const struct gw_explore_scenario gw_scenario_ksm_walk_lock;
 extern const struct gw_explore_scenario gw_scenario_local_lru_drain;
@@ -34,12 +35,14 @@ extern const struct gw_explore_scenario gw_scenario_put_new_page_once;
 extern const struct gw_explore_scenario gw_scenario_reclaim_wakes;
 extern const struct gw_explore_scenario gw_scenario_refault;
 extern const struct gw_explore_scenario gw_scenario_single_remap;
+extern const struct gw_explore_scenario gw_scenario_split_collapse;
 extern const struct gw_explore_scenario gw_scenario_split_exit;
 extern const struct gw_explore_scenario gw_scenario_split_fault;
 extern const struct gw_explore_scenario gw_scenario_split_fork;
 extern const struct gw_explore_scenario gw_scenario_split_freeze;
 extern const struct gw_explore_scenario gw_scenario_split_migrate;
 extern const struct gw_explore_scenario gw_scenario_split_recheck;
+extern const struct gw_explore_scenario gw_scenario_split_reclaim;
 extern const struct gw_explore_scenario gw_scenario_split_soft_dirty;
 extern const struct gw_explore_scenario gw_scenario_split_tail_add;
 extern const struct gw_explore_scenario gw_scenario_split_twice;
@@ -186,6 +189,8 @@ struct gw_large {
 };
 
 int gw_large_setup(void *state);
+/* The same on a machine that is there: the page is the first of a VMA of so many bytes. */
+GW_MUST_CHECK int gw_large_make(struct gw_large *l, gw_vaddr_t at, uint64_t len);
 /* Take a reference and the lock of the page's first frame, and split the page if it is one. */
 int gw_large_try_split(struct gw_machine *m, gw_pfn_t pfn);
 void gw_large_split(void *state);
@@ -198,6 +203,13 @@ void gw_large_check(void *state);
 void gw_large_teardown(void *state);
 /* "frame 8: refs 5, maps 4, order 2; entries: w8 w9 M10 M11" */
 void gw_large_describe(const void *state, char *line, size_t size);
+
+#define GW_HUGE_AT    ((gw_vaddr_t)1 << 30)
+#define GW_HUGE_BYTES ((uint64_t)GW_PAGE_SIZE << GW_PMD_ORDER)
+
+/* Two CPUs and four huge pages' worth of frames; faults make huge pages. Runs take a millisecond.
+ */
+GW_MUST_CHECK int gw_huge_machine(struct gw_machine **out);
 
 /* ---- nodes.c ---- */
 

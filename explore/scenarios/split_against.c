@@ -4,8 +4,11 @@
  *
  * None of these is about a fix. Document B replaced a split that nothing could disturb, for it held
  * the lock that all others need, by one that others may meet at each of its steps; so here are
- * those who may: a second split, a fork, an exit, a write, a migration.
+ * those who may: a second split, a fork, an exit, a write, a migration, reclaim, a collapse.
  */
+#include <string.h>
+
+#include "engine/store/store.h"
 #include "explore/scenarios/scenarios.h"
 #include "godwit/soft.h"
 
@@ -14,6 +17,16 @@ struct against {
 	struct gw_mm *child;
 	struct gw_page_list list;
 };
+
+/* Whatever came of the split: nothing is lost. */
+static void
+check_bytes(void *state)
+{
+	struct gw_large *l = state;
+
+	gw_explore_check(l->split == 0 || l->split == 1 || l->split == -EBUSY);
+	gw_large_check_bytes(l->mm, l->addr);
+}
 
 /* ---- another split ---- */
 
@@ -190,15 +203,6 @@ migrate(void *state)
 	gw_putback_movable_pages(l->m, &a->list);
 }
 
-static void
-check_migration(void *state)
-{
-	struct gw_large *l = state;
-
-	gw_explore_check(l->split == 0 || l->split == 1 || l->split == -EBUSY);
-	gw_large_check_bytes(l->mm, l->addr);
-}
-
 const struct gw_explore_scenario gw_scenario_split_migrate = {
 	.name = "split-migrate",
 	.row = "B3, B6",
@@ -207,7 +211,104 @@ const struct gw_explore_scenario gw_scenario_split_migrate = {
 	.setup = gw_large_setup,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
 		{.name = "migrator", .run = migrate, .cpu = 1}},
-	.check = check_migration,
+	.check = check_bytes,
+	.teardown = gw_large_teardown,
+	.describe = gw_large_describe,
+};
+
+/* ---- reclaim ---- */
+
+#define SLOTS 8
+
+/* A swap area that keeps the first word of each slot. */
+static int
+read_slot(void *ctx, uint64_t index, void *bytes)
+{
+	const uint64_t *words = ctx;
+
+	gw_explore_access(&words[index], false);
+	memset(bytes, 0, GW_PAGE_SIZE);
+	memcpy(bytes, &words[index], sizeof(*words));
+	return 0;
+}
+
+static int
+write_slot(void *ctx, uint64_t index, const void *bytes)
+{
+	uint64_t *words = ctx;
+
+	gw_explore_access(&words[index], true);
+	memcpy(&words[index], bytes, sizeof(*words));
+	return 0;
+}
+
+static const struct gw_backing_ops area = {.read = read_slot, .write = write_slot};
+
+static int
+setup_swap(void *state)
+{
+	struct gw_large *l = state;
+	uint64_t *words = gw_explore_alloc(SLOTS * sizeof(*words));
+	int err = words ? gw_large_setup(state) : -ENOMEM;
+
+	return err ? err : gw_swap_on(l->m, &area, words, SLOTS);
+}
+
+/* What MADV_PAGEOUT does to pages that are mapped once. */
+static void
+reclaim(void *state)
+{
+	struct against *a = state;
+	struct gw_machine *m = a->large.m;
+
+	gw_page_list_init(&a->list);
+	if (gw_lru_isolate(m, a->large.pfn, GW_ISOLATE_BOTH))
+		return;
+	gw_list_push_back(m, &a->list, a->large.pfn);
+	(void)gw_reclaim_pages(m, &a->list);
+}
+
+const struct gw_explore_scenario gw_scenario_split_reclaim = {
+	.name = "split-reclaim",
+	.row = "B3, B6",
+	.story = "a large page is split while reclaim, which wants its frames, splits it, too",
+	.state_size = sizeof(struct against),
+	.setup = setup_swap,
+	.tasks = {{.name = "splitter", .run = gw_large_split},
+		{.name = "reclaimer", .run = reclaim, .cpu = 1}},
+	.check = check_bytes,
+	.describe = gw_large_describe,
+	.grows = true,
+};
+
+/* ---- a collapse ---- */
+
+static int
+setup_huge(void *state)
+{
+	struct gw_large *l = state;
+	int err = gw_huge_machine(&l->m);
+
+	return err ? err : gw_large_make(l, GW_HUGE_AT, GW_HUGE_BYTES);
+}
+
+static void
+collapse(void *state)
+{
+	struct gw_large *l = state;
+
+	l->err = gw_collapse(l->mm, l->addr, GW_HUGE_BYTES, NULL);
+}
+
+const struct gw_explore_scenario gw_scenario_split_collapse = {
+	.name = "split-collapse",
+	.row = "B4",
+	.story = "a large page is split while its frames become part of a huge one",
+	.state_size = sizeof(struct gw_large),
+	.setup = setup_huge,
+	.tasks = {{.name = "splitter", .run = gw_large_split},
+		{.name = "collapser", .run = collapse, .cpu = 1}},
+	.check = check_bytes,
 	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,
 };

@@ -81,7 +81,9 @@
 	X(SPLIT_SOFT_DIRTY, "split-soft-dirty", "B13",                                             \
 		"entries keep their soft-dirty marks when their page is split")                    \
 	X(PMD_ENTRY_WAIT, "pmd-entry-wait", "C8",                                                  \
-		"who waits at a huge migration entry gets no reference to a page that has none")
+		"who waits at a huge migration entry gets no reference to a page that has none")   \
+	X(HUGETLB_TRYLOCK, "hugetlb-trylock", "A13",                                               \
+		"the new page of a hugetlb page is only tried to be locked, too")
 
 #define GW_FIX_CONSTANT_(constant, name, rows, what) GW_FIX_##constant,
 enum gw_fix { GW_FIXES(GW_FIX_CONSTANT_) GW_FIX_NR };
