@@ -47,7 +47,8 @@ void poke(struct gw_mm *mm, gw_vaddr_t addr, uint64_t value);
 int try_peek(struct spaces *s, unsigned cpu, struct gw_mm *mm, gw_vaddr_t addr, uint64_t *value);
 int try_poke(struct spaces *s, unsigned cpu, struct gw_mm *mm, gw_vaddr_t addr, uint64_t value);
 
-/* The entry at addr; 0 if there is none. Of a huge one, as if it were of the frame at addr alone. */
+/* The entry at addr; 0 if there is none. Of a huge one, as if it were of the frame at addr alone.
+ */
 gw_pte_t entry_of(struct gw_mm *mm, gw_vaddr_t addr);
 gw_pfn_t page_of(struct gw_mm *mm, gw_vaddr_t addr);
 

@@ -7,8 +7,8 @@
  * move are put back. When the round is over, the lists that pages are freed to are drained, and all
  * of the range may be free: it is taken under the zone lock in the step that sees that.
  *
- * Locks: zone lock, for the look and the take. Without room for copies, memory is reclaimed before
- * the next round.
+ * Locks: zone lock, for the look and the take. Without room for copies, memory is reclaimed, and
+ * compacted for pages of a pool, before the next round.
  */
 #include "engine/compact/compact_internal.h"
 #include "engine/compact/range.h"
@@ -22,10 +22,23 @@ get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_p
 	int err = gw_alloc_from_zonelist(
 		m, GW_GFP_USER_MOVABLE, r->zone->node, order, GW_WMARK_MIN, dst);
 
-	(void)src;
-	if (err && order == 0)
-		r->no_room = true;
+	/* Others are split. */
+	if (err && (order == 0 || gw_page_flags(gw_page(m, src)) & GW_PG_HUGETLB) &&
+		r->no_room < (int)order)
+		r->no_room = (int)order;
 	return err;
+}
+
+static void
+make_room(struct gw_range *r)
+{
+	struct gw_compact_request request = {.order = r->no_room, .mode = GW_MIGRATE_SYNC};
+
+	if (r->no_room >= 0)
+		(void)gw_direct_reclaim(r->m, GW_ALL_NODES, 0, GW_GFP_KERNEL);
+	if (r->no_room > 0)
+		(void)gw_compact_zone(r->m, r->zone->id, &request, NULL);
+	r->no_room = -1;
 }
 
 /* Isolate pages from pfn on, until a batch is full. Returns where to go on. */
@@ -67,9 +80,7 @@ gw_range_move_out(struct gw_range *r)
 	struct gw_machine *m = r->m;
 	struct gw_page_list list;
 
-	if (r->no_room)
-		(void)gw_direct_reclaim(m, GW_ALL_NODES, 0, GW_GFP_KERNEL);
-	r->no_room = false;
+	make_room(r);
 	gw_page_list_init(&list);
 	gw_lru_add_drain_all(m);
 	for (gw_pfn_t pfn = r->start; pfn < r->end;) {
@@ -102,7 +113,7 @@ why_it_stays(const struct gw_range *r, gw_pfn_t pfn)
 		return GW_WHY_BUSY;
 	if (gw_range_is_pinned(r, head))
 		return GW_WHY_PINNED;
-	return r->no_room ? GW_WHY_NO_ROOM : GW_WHY_BUSY;
+	return r->no_room >= 0 ? GW_WHY_NO_ROOM : GW_WHY_BUSY;
 }
 
 bool

@@ -41,6 +41,7 @@ gw_range_init(struct gw_range *r, struct gw_machine *m, gw_pfn_t start, gw_pfn_t
 	r->m = m;
 	r->start = start;
 	r->end = end;
+	r->no_room = -1;
 	*r->why = (struct gw_obstacle){.pfn = GW_PFN_NONE};
 	if (start >= end || end > m->n_frames)
 		return -EINVAL;

@@ -23,7 +23,7 @@ struct gw_range {
 	enum gw_migratetype type; /* MOVABLE or CMA (godwit/contig.h) */
 	enum gw_migrate_reason reason;
 	struct gw_obstacle *why; /* never NULL */
-	bool no_room;		 /* the last round did not find a target for some page */
+	int no_room; /* largest order of which the last round found no target; -1: it found all */
 };
 
 /* ---- isolate_block.c ---- */

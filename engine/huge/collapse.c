@@ -290,7 +290,7 @@ take_pages(struct collapse *c)
 static void
 copy_pages(const struct collapse *c)
 {
-	struct gw_copy copies[GW_PTES_PER_TABLE];
+	struct gw_copy copies[GW_PTES_PER_TABLE], *last = NULL;
 	gw_pfn_t zero_page = gw_u32_load_relaxed(&c->m->zero_page);
 	size_t n = 0;
 
@@ -298,10 +298,13 @@ copy_pages(const struct collapse *c)
 		gw_pte_t pte = gw_u64_load_relaxed(&c->table.words[i]);
 		gw_pfn_t src = gw_pte_is_page(pte) ? gw_pte_pfn(pte) : zero_page;
 
-		if (n > 0 && copies[n - 1].src + copies[n - 1].n == src && src != zero_page)
-			copies[n - 1].n++;
-		else
-			copies[n++] = (struct gw_copy){.dst = c->page + i, .src = src, .n = 1};
+		if (last && last->src + last->n == src && src != zero_page) {
+			last->n++;
+			continue;
+		}
+		last = &copies[n];
+		*last = (struct gw_copy){.dst = c->page + i, .src = src, .n = 1};
+		n++;
 	}
 	c->m->ops->copy_frames(c->m->ctx, copies, n);
 }

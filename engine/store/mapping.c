@@ -214,8 +214,8 @@ read_page(struct gw_mapping *mapping, uint64_t index, gw_pfn_t page)
 
 /* *read: it was not there. */
 static int
-get_page(struct gw_mapping *mapping, uint64_t index, const struct gw_page_source *source, bool *read,
-	gw_pfn_t *out)
+get_page(struct gw_mapping *mapping, uint64_t index, const struct gw_page_source *source,
+	bool *read, gw_pfn_t *out)
 {
 	struct gw_machine *m = mapping->machine;
 	gw_pfn_t page;

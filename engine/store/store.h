@@ -162,8 +162,8 @@ uint32_t gw_swap_count(const struct gw_machine *m, uint32_t slot);
  * owner and index are: until then its owner word is GW_OWNER_ANON without a pointer, or an anon_vma
  * that may be gone (R3). 0, -ENOENT (slot free: look again), -ENOMEM, -EINTR, the store's error.
  */
-GW_MUST_CHECK int gw_swap_get_page(struct gw_machine *m, uint32_t slot,
-	const struct gw_page_source *source, gw_pfn_t *out);
+GW_MUST_CHECK int gw_swap_get_page(
+	struct gw_machine *m, uint32_t slot, const struct gw_page_source *source, gw_pfn_t *out);
 /* gw_page_write_out()'s I/O for a page of the swap cache: 0 or the store's error. Counts pswpout.
  * Sleeps. */
 GW_MUST_CHECK int gw_swap_write(struct gw_machine *m, uint32_t slot, const void *bytes);

@@ -54,10 +54,11 @@ weight_of(const struct gw_machine *m, uint64_t nodes)
 static unsigned
 weighted_node(const struct gw_machine *m, uint64_t nodes, uint64_t index)
 {
-	uint64_t total = 0, left = nodes;
+	uint64_t total = 0, left = nodes, set = nodes;
 
-	for (uint64_t set = nodes; set; set &= set - 1)
+	do
 		total += weight_of(m, set);
+	while (set &= set - 1);
 	index %= total;
 	/* A weight that changes meanwhile may lead to the end of the set. */
 	while (index >= weight_of(m, left) && left & (left - 1)) {

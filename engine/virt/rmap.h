@@ -210,8 +210,8 @@ unsigned gw_remove_migration_entries(
  * locked. anon_vma's root is locked for writing by the caller.
  */
 int gw_unmap_for_split(struct gw_machine *m, gw_pfn_t page, struct gw_anon_vma *anon_vma);
-void gw_map_pieces(struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, bool zeros,
-	struct gw_anon_vma *anon_vma);
+void gw_map_pieces(
+	struct gw_machine *m, gw_pfn_t first, gw_pfn_t n, bool zeros, struct gw_anon_vma *anon_vma);
 /* Does the frame hold nothing but zeros? Final only if nobody can write to it. */
 bool gw_frame_is_zero(struct gw_machine *m, gw_pfn_t frame);
 /*
