@@ -62,6 +62,7 @@ static const struct measurement {
 	{"faulters", "pages that 0 to 4 tasks wait for, in three ways, moved", bench_faulters,
 		true},
 	{"placement", "pages pulled over on a fault, beside plain faults", bench_placement, false},
+	{"thpscale", "huge pages for 1 to 12 tasks beside file I/O", bench_thpscale, true},
 	{"host-24gib", "a recorded host loaded and planned on", bench_host_24gib, false},
 	{"host-1tib", "a made-up host of 1 TiB (needs 11 GiB)", bench_host_1tib, true},
 };

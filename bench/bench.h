@@ -64,6 +64,8 @@ int bench_proactive(struct bench *b);
 int bench_faulters(struct bench *b);
 /* placement.c */
 int bench_placement(struct bench *b);
+/* thpscale.c */
+int bench_thpscale(struct bench *b);
 /* host.c */
 int bench_host_24gib(struct bench *b);
 

@@ -139,6 +139,7 @@ static const enum gw_vm_event told[] = {
 	GW_VM_BALLOON_DEFLATE,
 	GW_VM_BALLOON_MIGRATE,
 	GW_VM_COW_KSM,
+	GW_VM_HTLB_BUDDY_ALLOC_SUCCESS,
 };
 
 static void

@@ -597,7 +597,7 @@ storm_json_is_as_documented(void **state)
 	assert_int_equal(seed, 5);
 	assert_true(ns > 0 && ns < 100000000000);
 	assert_true(words > 0 && moved >= 0 && hits > 0);
-	assert_int_equal(json_object_size(operations), 32);
+	assert_int_equal(json_object_size(operations), 33);
 	assert_int_equal(tlb + machine + frames_lost, 0);
 	assert_true(passed);
 	assert_string_equal(lost, "");

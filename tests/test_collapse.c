@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "engine/virt/policy.h"
 #include "godwit/swap.h"
 #include "huge_fixture.h"
 #include "test.h"
@@ -264,6 +266,99 @@ a_page_in_use_stops_it(void **state)
 	gw_mm_put(mm);
 }
 
+/* ---- a migration that ends meanwhile ---- */
+
+struct thaw {
+	struct spaces *s;
+	gw_pfn_t page;
+	struct gw_anon_vma *anon_vma;
+	gw_atomic_u32 go;
+};
+
+static struct thaw *thawing;
+
+static void
+wait_for(struct thaw *t, uint32_t go)
+{
+	while (gw_u32_load_acquire(&t->go) != go)
+		usleep(100);
+}
+
+/* L2: a page begins to be migrated after it was looked at. */
+int __real_gw_alloc_source(struct gw_machine *m, gw_gfp_t gfp, const struct gw_page_source *source,
+	unsigned order, gw_pfn_t *out);
+int __wrap_gw_alloc_source(struct gw_machine *m, gw_gfp_t gfp, const struct gw_page_source *source,
+	unsigned order, gw_pfn_t *out);
+
+int
+__wrap_gw_alloc_source(struct gw_machine *m, gw_gfp_t gfp, const struct gw_page_source *source,
+	unsigned order, gw_pfn_t *out)
+{
+	if (thawing && order == GW_HUGE_ORDER) {
+		gw_u32_store_release(&thawing->go, 1);
+		wait_for(thawing, 2);
+	}
+	return __real_gw_alloc_source(m, gfp, source, order, out);
+}
+
+/* L5: and its migration ends while the table is out. */
+bool __real_gw_table_detach(struct gw_mm *mm, gw_vaddr_t addr, struct gw_detached *d);
+bool __wrap_gw_table_detach(struct gw_mm *mm, gw_vaddr_t addr, struct gw_detached *d);
+
+bool
+__wrap_gw_table_detach(struct gw_mm *mm, gw_vaddr_t addr, struct gw_detached *d)
+{
+	bool detached = __real_gw_table_detach(mm, addr, d);
+
+	if (thawing) {
+		gw_u32_store_release(&thawing->go, 3);
+		usleep(50000); /* all the time that it would take to do it wrong */
+	}
+	return detached;
+}
+
+static void *
+end_migration(void *arg)
+{
+	struct thaw *t = arg;
+	struct gw_task task;
+
+	if (gw_task_attach(&task, t->s->m, 1))
+		abort();
+	wait_for(t, 1);
+	t->anon_vma = freeze_entries(t->s, t->page);
+	gw_u32_store_release(&t->go, 2);
+	wait_for(t, 3);
+	thaw_entries(t->s, t->page, t->anon_vma);
+	gw_task_detach(&task);
+	return NULL;
+}
+
+/* L5: who removes migration entries while the table is out waits until he can find them. */
+static void
+a_migration_ends_meanwhile(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	enum gw_scan_result why;
+	struct thaw t = {.s = s};
+	pthread_t thread;
+
+	fill_small(s, mm, 1);
+	t.page = page_of(mm, HUGE_AT + 9 * PAGE);
+	thawing = &t;
+	assert_int_equal(pthread_create(&thread, NULL, end_migration, &t), 0);
+	assert_int_equal(gw_collapse(mm, HUGE_AT, TABLE, &why), -EAGAIN);
+	assert_int_equal(why, GW_SCAN_PTE_NON_PRESENT);
+	pthread_join(thread, NULL);
+	thawing = NULL;
+	assert_int_equal(page_of(mm, HUGE_AT + 9 * PAGE), t.page);
+	assert_collapses(mm);
+	assert_frames(mm, HUGE_AT, FRAMES_PER_HUGE);
+	verify(s, &mm, 1);
+	gw_mm_put(mm);
+}
+
 /* VMAs that do not hold all of the range, or are not for it. */
 static void
 some_memory_is_not_for_it(void **state)
@@ -481,6 +576,28 @@ program(void *arg)
 	return NULL;
 }
 
+static int
+get_new(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
+{
+	(void)ctx;
+	(void)src;
+	return gw_alloc_pages(m, GW_GFP_MOVABLE, 0, order, dst);
+}
+
+/* Move whatever small pages there are in a part of memory: migration entries come and go. */
+static void
+move_some(struct gw_machine *m, gw_pfn_t from)
+{
+	const struct gw_migrate_target target = {.get_new_page = get_new};
+	struct gw_page_list list;
+
+	gw_page_list_init(&list);
+	for (gw_pfn_t pfn = from; pfn < from + 1024 && pfn < m->n_frames; pfn++)
+		(void)!gw_isolate_page(m, pfn, GW_MIGRATE_SYNC, &list);
+	if (list.n && gw_migrate_pages(m, &list, &target, GW_MIGRATE_SYNC, GW_MR_SYSCALL, NULL))
+		gw_putback_movable_pages(m, &list);
+}
+
 /* Undoes what the collapser does, in all ways there are. */
 static void *
 undoer(void *arg)
@@ -495,7 +612,7 @@ undoer(void *arg)
 		struct gw_mm *child = NULL;
 		gw_vaddr_t at = HUGE_AT + round * 7 % FRAMES_PER_HUGE * PAGE;
 
-		switch (round % 4) {
+		switch (round % 5) {
 		case 0:
 			if (!gw_mm_fork(r->mm, &child))
 				gw_mm_put(child);
@@ -505,6 +622,10 @@ undoer(void *arg)
 			break;
 		case 2:
 			(void)!gw_madvise(r->mm, at, PAGE, GW_MADV_COLD);
+			break;
+		case 3:
+			gw_split_pmd(r->mm, HUGE_AT);
+			move_some(m, round / 5 * 1024 % m->n_frames);
 			break;
 		default:
 			gw_split_pmd(r->mm, HUGE_AT);
@@ -516,7 +637,7 @@ undoer(void *arg)
 	return NULL;
 }
 
-/* I5: while a program writes, and others fork, split and reclaim, no byte is lost. */
+/* I5: while a program writes, and others fork, split, move and reclaim, no byte is lost. */
 static void
 nothing_is_lost(void **state)
 {
@@ -552,6 +673,7 @@ main(void)
 		TEST(cpus_are_flushed),
 		TEST(locked_memory),
 		TEST(a_page_in_use_stops_it),
+		TEST(a_migration_ends_meanwhile),
 		TEST(some_memory_is_not_for_it),
 		TEST(no_huge_page),
 		TEST(limits),

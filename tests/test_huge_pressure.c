@@ -228,6 +228,40 @@ fork_without_memory(void **state)
 
 #define T(test) cmocka_unit_test_setup_teardown(test, huge_setup, spaces_teardown)
 
+/* FACTS 3.6: where a light try fails, since 700 scattered frames are no room for compaction, memory
+ * is reclaimed for who asked for huge pages, and for nobody else. */
+static void
+fault_reclaims_for_who_asked(void **state)
+{
+	const uint64_t pages = 32 * FRAMES_PER_HUGE;
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	struct gw_mapping *file;
+	uint64_t value, stalls;
+	void *backing;
+
+	assert_int_equal(gw_soft_ram_backing(pages, &backing), 0);
+	assert_int_equal(gw_mapping_create(s->m, &gw_soft_ram_ops, backing, pages, 0, &file), 0);
+	map_at(mm, 10 * TABLE, 1400);
+	write_frames(mm, 10 * TABLE, 1400);
+	for (uint64_t i = 0; i < pages; i++)
+		assert_int_equal(gw_mapping_read(file, i * PAGE, &value, sizeof(value)), 0);
+	for (unsigned i = 0; i < 1400; i += 2)
+		assert_int_equal(gw_madvise(mm, 10 * TABLE + i * PAGE, PAGE, GW_MADV_DONTNEED), 0);
+	gw_lru_add_drain_all(s->m);
+	assert_int_equal(gw_zone_available(s->m, 0, GW_HUGE_ORDER), 0);
+	stalls = count_of(s, GW_VM_ALLOCSTALL);
+	map_huge(mm, 2);
+	assert_int_equal(gw_madvise(mm, HUGE_AT + TABLE, TABLE, GW_MADV_NOHUGEPAGE), 0);
+	poke(mm, HUGE_AT + TABLE, 1);
+	assert_int_equal(count_of(s, GW_VM_ALLOCSTALL), stalls);
+	poke(mm, HUGE_AT, 1);
+	assert_int_equal(count_of(s, GW_VM_ALLOCSTALL), stalls + 1);
+	verify(s, &mm, 1);
+	gw_mm_put(mm);
+	gw_mapping_put(file);
+}
+
 int
 main(void)
 {
@@ -239,6 +273,7 @@ main(void)
 		T(pressure_leaves_locked_pages),
 		T(compaction_moves_large_pages),
 		T(fork_without_memory),
+		T(fault_reclaims_for_who_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,7 @@ grow(struct gw_machine *m, unsigned node, unsigned order)
 static void
 shrink(struct gw_machine *m, unsigned node, unsigned order)
 {
+	struct gw_hugetlb_pool *pool = &m->nodes[node].hugetlb[order];
 	gw_pfn_t page = gw_hugetlb_remove_any(m, node, order);
 
 	if (page != GW_PFN_NONE) {
@@ -65,21 +66,30 @@ shrink(struct gw_machine *m, unsigned node, unsigned order)
 		return;
 	}
 	gw_spin_lock(&m->hugetlb_lock);
-	m->nodes[node].hugetlb[order].surplus++;
+	pool->surplus += pool->surplus < pool->total; /* another task may shrink it, too */
 	gw_spin_unlock(&m->hugetlb_lock);
+}
+
+static uint64_t
+size_of(struct gw_machine *m, const struct gw_hugetlb_pool *pool)
+{
+	uint64_t size;
+
+	gw_spin_lock(&m->hugetlb_lock);
+	size = pool->total - pool->surplus;
+	gw_spin_unlock(&m->hugetlb_lock);
+	return size;
 }
 
 int
 gw_hugetlb_resize(struct gw_machine *m, unsigned node, unsigned order, uint64_t n, uint64_t *got)
 {
-	struct gw_hugetlb_info info;
-	int err = gw_hugetlb_info(m, node, order, &info);
 	uint64_t size;
 
-	if (err)
-		return err;
+	if (check_pool(m, node, order))
+		return -EINVAL;
 	gw_might_sleep();
-	for (size = info.total - info.surplus; size > n; size--)
+	while ((size = size_of(m, &m->nodes[node].hugetlb[order])) > n)
 		shrink(m, node, order);
 	while (size < n && grow(m, node, order))
 		size++;

@@ -50,13 +50,23 @@ pop(struct gw_machine *m, struct gw_hugetlb_pool *pool, gw_pfn_t page)
 	gw_u32_and_relaxed(&gw_page(m, page)->flags, ~GW_PG_FREED);
 }
 
+/* A page fewer; true: it had to take a surplus along, of which there is never more than pages. */
+static bool
+take_from_total(struct gw_hugetlb_pool *pool)
+{
+	bool surplus = pool->surplus == pool->total--;
+
+	pool->surplus -= surplus;
+	return surplus;
+}
+
 /* A free page, popped, is an ordinary one. */
 static void
 leave(struct gw_machine *m, struct gw_hugetlb_pool *pool, gw_pfn_t page)
 {
 	pop(m, pool, page);
 	gw_u32_and_relaxed(&gw_page(m, page)->flags, ~GW_PG_HUGETLB);
-	pool->total--;
+	(void)take_from_total(pool);
 }
 
 /* ---- taking and giving back ---- */
@@ -102,6 +112,22 @@ gw_hugetlb_reserve(struct gw_machine *m, unsigned order, uint64_t n)
 	return enough;
 }
 
+static gw_pfn_t
+remove_surplus(struct gw_machine *m, unsigned node, unsigned order)
+{
+	struct gw_hugetlb_pool *pool = &m->nodes[node].hugetlb[order];
+	gw_pfn_t page = GW_PFN_NONE;
+
+	gw_spin_lock(&m->hugetlb_lock);
+	if (pool->surplus > 0 && pool->free.n > 0 && has_unreserved(m, order)) {
+		page = pool->free.first;
+		pool->surplus--;
+		leave(m, pool, page);
+	}
+	gw_spin_unlock(&m->hugetlb_lock);
+	return page;
+}
+
 void
 gw_hugetlb_unreserve(struct gw_machine *m, unsigned order, uint64_t n)
 {
@@ -109,6 +135,13 @@ gw_hugetlb_unreserve(struct gw_machine *m, unsigned order, uint64_t n)
 	GW_BUG_ON(m, m->hugetlb_reserved[order] < n);
 	m->hugetlb_reserved[order] -= n;
 	gw_spin_unlock(&m->hugetlb_lock);
+	/* Surplus pages that were free, but promised, are not needed any more. */
+	for (unsigned node = 0; node < m->n_nodes; node++) {
+		gw_pfn_t page;
+
+		while ((page = remove_surplus(m, node, order)) != GW_PFN_NONE)
+			gw_put_page(m, page);
+	}
 }
 
 bool
@@ -180,10 +213,13 @@ gw_hugetlb_remove_any(struct gw_machine *m, unsigned node, unsigned order)
 void
 gw_hugetlb_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src)
 {
+	bool surplus;
+
 	gw_spin_lock(&m->hugetlb_lock);
 	gw_u32_or_relaxed(&gw_page(m, dst)->flags, GW_PG_HUGETLB);
 	gw_u32_and_relaxed(&gw_page(m, src)->flags, ~GW_PG_HUGETLB);
-	pool_of(m, src)->total--;
+	surplus = take_from_total(pool_of(m, src));
+	pool_of(m, dst)->surplus += surplus;
 	pool_of(m, dst)->total++;
 	gw_spin_unlock(&m->hugetlb_lock);
 }

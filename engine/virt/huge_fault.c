@@ -42,20 +42,24 @@ fits(const struct gw_vma *vma, gw_vaddr_t addr, unsigned order, gw_vaddr_t *star
 	return *start >= gw_vma_start(vma) && *start + bytes <= gw_vma_end(vma);
 }
 
-/* A cleared, charged page; GW_PFN_NONE: not worth the trouble. Who asked for it waits a little. */
+/* A cleared, charged page; GW_PFN_NONE: not worth the trouble. Who asked for it waits: for one
+ * light try first, then for what it takes (FACTS 3.6). */
 static gw_pfn_t
 new_page(const struct gw_fault_at *f, gw_vaddr_t start, unsigned order)
 {
 	const struct gw_page_source source = gw_vma_source(f->vma, start);
 	gw_gfp_t gfp = GW_GFP_MOVABLE | GW_GFP_ZERO;
 	gw_pfn_t page;
+	int err;
 
 	if (f->vma->flags & GW_VM_HUGEPAGE)
-		gfp |= GW_GFP_KERNEL | GW_GFP_NORETRY;
-	if (gw_anon_vma_prepare(f->vma) ||
-		gw_alloc_source(f->mm->machine, gfp, &source, order, &page))
+		gfp |= GW_GFP_KERNEL;
+	if (gw_anon_vma_prepare(f->vma))
 		return GW_PFN_NONE;
-	return page;
+	err = gw_alloc_source(f->mm->machine, gfp | GW_GFP_NORETRY, &source, order, &page);
+	if (err && gfp & GW_GFP_DIRECT_RECLAIM)
+		err = gw_alloc_source(f->mm->machine, gfp, &source, order, &page);
+	return err ? GW_PFN_NONE : page;
 }
 
 /* ---- huge pages ---- */

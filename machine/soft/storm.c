@@ -23,7 +23,7 @@
 #define PROGRESS_NS    100000000
 #define DAEMONS	       (2 * STORM_NODES)
 #define SLOW_DISTANCE  (GW_ADISTANCE_DRAM + 4 * GW_ADISTANCE_CHUNK)
-#define WEIGHTS	       332
+#define WEIGHTS	       340
 
 static const struct {
 	const char *name;
@@ -61,6 +61,7 @@ static const struct {
 	[GW_STORM_COLLAPSE] = {"collapse", 8},
 	[GW_STORM_BALLOON] = {"balloon", 4},
 	[GW_STORM_KSM] = {"ksm", 12},
+	[GW_STORM_HUGETLB] = {"hugetlb", 8},
 };
 
 const char *
@@ -152,6 +153,9 @@ work_on(struct storm_thread *t, struct storm_program *p, enum gw_storm_op op)
 	case GW_STORM_COLLAPSE:
 		storm_collapse(t, p);
 		return;
+	case GW_STORM_HUGETLB:
+		storm_hugetlb(t, p);
+		return;
 	case GW_STORM_KSM:
 		storm_ksm(t, p);
 		return;
@@ -237,6 +241,7 @@ make_room(struct storm *s)
 	storm_free_blocks(s);
 	storm_free_ranges(s);
 	storm_deflate(s);
+	storm_free_pools(s);
 }
 
 static void *
@@ -329,7 +334,7 @@ note_finding(void *ctx, const char *line)
 static void
 end_program(struct storm_thread *t, struct storm_program *p, struct gw_storm_report *out)
 {
-	for (unsigned i = 0; i < STORM_REGIONS && !t->s->lost.text[0]; i++) {
+	for (unsigned i = 0; i < STORM_ALL_REGIONS && !t->s->lost.text[0]; i++) {
 		struct storm_region *r = &p->regions[i];
 
 		(void)storm_verify(t, p, r, r->first, r->end);
@@ -378,6 +383,7 @@ close_stores(struct storm *s)
 	int err;
 
 	storm_special_close(s);
+	storm_free_pools(s);
 	storm_files_close(s);
 	gw_lru_add_drain_all(s->m);
 	gw_swap_info(s->m, &swap);
@@ -643,6 +649,7 @@ gw_storm_run(
 		s->offline[i].start = GW_PFN_NONE;
 		pthread_mutex_init(&s->offline[i].mutex, NULL);
 	}
+	s->pool_page = GW_PFN_NONE;
 	pthread_mutex_init(&s->table, NULL);
 	ret = check_config(config, s->n_frames, err);
 	if (!ret)

@@ -57,7 +57,8 @@ is_large_anon(struct gw_machine *m, gw_pfn_t head, unsigned *order)
 {
 	struct gw_frame_info info;
 
-	if (gw_frame_info(m, head, &info) || info.head != head || info.order == 0)
+	if (gw_frame_info(m, head, &info) || info.head != head || info.order == 0 ||
+		gw_page_flags(gw_page(m, head)) & GW_PG_HUGETLB)
 		return false;
 	*order = info.order;
 	return gw_owner_is_anon(gw_ptr_load_relaxed(&gw_page(m, head)->owner));

@@ -26,21 +26,23 @@
 #include "godwit/huge.h"
 #include "machine/soft/storm.h"
 
-#define STORM_REGIONS	 8    /* among them: */
-#define STORM_STACK	 0    /* a stack, the first */
-#define STORM_SAME	 6    /* one whose pages say the same as others */
-#define STORM_HUGE	 7    /* one that holds huge pages */
-#define STORM_PAGES	 64   /* of a region, at most */
-#define STORM_HUGE_PAGES 1024 /* of the last one */
-#define STORM_PROGRAMS	 16
-#define STORM_COUNTERS	 64 /* words that all threads add to */
-#define STORM_BLOCKS	 48 /* of raw memory that stand in the way */
-#define STORM_FILES	 4
-#define STORM_GROUPS	 3 /* memory control groups */
-#define STORM_NODES	 3 /* the last is slow memory without CPUs */
-#define STORM_RANGES	 4 /* of frames, allocated */
-#define STORM_OFFLINE	 2 /* pageblocks that may be offline */
-#define WORDS_PER_PAGE	 (GW_PAGE_SIZE / sizeof(uint64_t))
+#define STORM_REGIONS	  8 /* among them: */
+#define STORM_STACK	  0 /* a stack, the first */
+#define STORM_SAME	  6 /* one whose pages say the same as others */
+#define STORM_HUGE	  7 /* one that holds huge pages */
+#define STORM_HUGETLB	  8 /* beside them: one of huge pages from the pool */
+#define STORM_ALL_REGIONS 9
+#define STORM_PAGES	  64   /* of a region, at most */
+#define STORM_HUGE_PAGES  1024 /* of the last two */
+#define STORM_PROGRAMS	  16
+#define STORM_COUNTERS	  64 /* words that all threads add to */
+#define STORM_BLOCKS	  48 /* of raw memory that stand in the way */
+#define STORM_FILES	  4
+#define STORM_GROUPS	  3 /* memory control groups */
+#define STORM_NODES	  3 /* the last is slow memory without CPUs */
+#define STORM_RANGES	  4 /* of frames, allocated */
+#define STORM_OFFLINE	  2 /* pageblocks that may be offline */
+#define WORDS_PER_PAGE	  (GW_PAGE_SIZE / sizeof(uint64_t))
 
 struct storm_word {
 	gw_atomic_u32 min, max; /* versions */
@@ -70,9 +72,11 @@ struct storm_program {
 	struct gw_mm *mm;
 	pthread_rwlock_t layout;
 	unsigned users; /* guarded by storm->table */
-	struct storm_region regions[STORM_REGIONS];
+	struct storm_region regions[STORM_ALL_REGIONS];
 	/* Shared mappings; 0: none. Made under the file's mutex, undone with the layout alone. */
 	gw_atomic_u64 file_maps[STORM_FILES];
+	bool in_group;
+	gw_atomic_u32 pool_may_fail; /* an access to STORM_HUGETLB may be refused */
 	gw_vaddr_t counters;
 	gw_atomic_u64 added[STORM_COUNTERS]; /* what the counters must be once nobody adds */
 };
@@ -109,6 +113,7 @@ struct storm {
 	struct storm_program *running[STORM_PROGRAMS]; /* guarded by table */
 	gw_pfn_t blocks[STORM_BLOCKS];		       /* the same; GW_PFN_NONE: none */
 	struct storm_range ranges[STORM_RANGES];       /* the same */
+	gw_pfn_t pool_page;			       /* the same */
 	struct gw_error lost;			       /* the same */
 
 	struct storm_block offline[STORM_OFFLINE];
@@ -222,6 +227,12 @@ gw_vaddr_t storm_huge_place(struct storm_thread *t);
 void storm_huge(struct storm_thread *t, struct storm_program *p);
 void storm_split(struct storm_thread *t);
 void storm_collapse(struct storm_thread *t, struct storm_program *p);
+
+/* ---- storm_hugetlb.c ---- */
+
+void storm_hugetlb(struct storm_thread *t, struct storm_program *p);
+/* All that nobody has mapped. */
+void storm_free_pools(struct storm *s);
 
 /* ---- storm_special.c ---- */
 

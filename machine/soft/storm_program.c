@@ -19,9 +19,9 @@ program_alloc(void)
 		return NULL;
 	pthread_rwlock_init(&p->layout, NULL);
 	p->users = 1; /* the table's, or its maker's */
-	for (unsigned i = 0; i < STORM_REGIONS; i++) {
+	for (unsigned i = 0; i < STORM_ALL_REGIONS; i++) {
 		if (storm_region_init(
-			    &p->regions[i], i == STORM_HUGE ? STORM_HUGE_PAGES : STORM_PAGES)) {
+			    &p->regions[i], i >= STORM_HUGE ? STORM_HUGE_PAGES : STORM_PAGES)) {
 			while (i-- > 0)
 				storm_region_destroy(&p->regions[i]);
 			pthread_rwlock_destroy(&p->layout);
@@ -37,7 +37,7 @@ program_free(struct storm_program *p)
 {
 	if (p->mm)
 		gw_mm_put(p->mm);
-	for (unsigned i = 0; i < STORM_REGIONS; i++)
+	for (unsigned i = 0; i < STORM_ALL_REGIONS; i++)
 		storm_region_destroy(&p->regions[i]);
 	pthread_rwlock_destroy(&p->layout);
 	free(p);
@@ -227,6 +227,8 @@ storm_exec(struct storm_thread *t)
 		p->mm = NULL;
 	else if (group < STORM_GROUPS)
 		gw_mm_set_memcg(p->mm, t->s->groups[group]);
+	p->in_group = group < STORM_GROUPS;
+	p->regions[STORM_HUGETLB].id = gw_u32_add_relaxed(&t->s->region_ids, 1) + 1;
 	if (!p->mm || !build_stack(t, p) || !map_regions(t, p) || !storm_join(t, p)) {
 		storm_no_memory(t);
 		program_free(p);
@@ -293,13 +295,15 @@ adopt_counters(struct storm_thread *t, struct storm_program *child, const uint64
 static int
 fork_mm(struct storm_program *parent, struct storm_program *child, uint64_t *counters)
 {
-	uint32_t done[STORM_REGIONS];
+	uint32_t done[STORM_ALL_REGIONS];
 	int err;
 
 	pthread_rwlock_wrlock(&parent->layout);
 	for (unsigned i = 0; i < STORM_COUNTERS; i++)
 		counters[i] = gw_u64_load_relaxed(&parent->added[i]);
-	for (unsigned i = 0; i < STORM_REGIONS; i++)
+	gw_u32_store_relaxed(&parent->pool_may_fail, 1);
+	gw_u32_store_relaxed(&child->pool_may_fail, 1);
+	for (unsigned i = 0; i < STORM_ALL_REGIONS; i++)
 		before_fork(&child->regions[i], &parent->regions[i], &done[i]);
 	for (unsigned i = 0; i < STORM_FILES; i++)
 		gw_u64_store_relaxed(
@@ -307,7 +311,7 @@ fork_mm(struct storm_program *parent, struct storm_program *child, uint64_t *cou
 	gw_fence_seq_cst();
 	err = gw_mm_fork(parent->mm, &child->mm);
 	gw_fence_seq_cst(); /* a write whose bytes were copied has raised `begun` */
-	for (unsigned i = 0; i < STORM_REGIONS; i++)
+	for (unsigned i = 0; i < STORM_ALL_REGIONS; i++)
 		after_fork(&child->regions[i], &parent->regions[i], done[i]);
 	pthread_rwlock_unlock(&parent->layout);
 	return err;
@@ -328,6 +332,7 @@ storm_fork(struct storm_thread *t, struct storm_program *parent)
 		return;
 	}
 	child->counters = parent->counters;
+	child->in_group = parent->in_group;
 	if (!adopt_counters(t, child, counters, parent)) {
 		storm_no_memory(t);
 		program_free(child);

@@ -90,6 +90,15 @@ check_word(struct storm *s, const struct storm_program *p, struct storm_region *
 	return true;
 }
 
+static bool
+may_pool_be_empty(const struct storm_program *p, gw_vaddr_t addr)
+{
+	const struct storm_region *r = &p->regions[STORM_HUGETLB];
+
+	return gw_u32_load_relaxed(&p->pool_may_fail) && addr >= r->base &&
+	       addr < word_address(r, r->end * WORDS_PER_PAGE);
+}
+
 /* An access failed: for want of memory, or because something is lost. */
 static void
 access_failed(struct storm_thread *t, const struct storm_program *p, gw_vaddr_t addr,
@@ -97,7 +106,7 @@ access_failed(struct storm_thread *t, const struct storm_program *p, gw_vaddr_t 
 {
 	if (err == -ENOMEM)
 		storm_no_memory(t);
-	else
+	else if (err != -EFAULT || !may_pool_be_empty(p, addr))
 		storm_lost(t->s, "address space %u, %#llx: %s refused (error %d)", gw_mm_id(p->mm),
 			(unsigned long long)addr, what, -err);
 }

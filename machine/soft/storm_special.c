@@ -66,7 +66,7 @@ void
 storm_balloon(struct storm_thread *t)
 {
 	struct storm *s = t->s;
-	uint64_t most = s->n_frames / 8;
+	uint64_t most = s->n_frames / 16;
 
 	if (gw_balloon_frames(s->balloon) > most || storm_below(t, 3) == 0)
 		(void)gw_balloon_deflate(s->balloon, 1 + storm_below(t, 1024));
