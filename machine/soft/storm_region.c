@@ -297,6 +297,8 @@ storm_expect_fault(
 
 	if (err == -EFAULT)
 		gw_u64_add_relaxed(&t->s->faults_expected, 1);
+	else if (err == -ENOMEM) /* of a private copy, before the file's end was looked at */
+		storm_no_memory(t);
 	else
 		storm_lost(t->s, "address space %u, %#llx: a %s that must be refused gave %d",
 			gw_mm_id(p->mm), (unsigned long long)addr,
