@@ -207,7 +207,7 @@ print_json(const struct gw_storm_config *config, const struct gw_storm_report *r
 				     (json_int_t)r->shootdowns, "programs", (json_int_t)r->programs,
 				     "no_memory", (json_int_t)r->no_memory)) ||
 		json_object_update_new(all,
-			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "reclaimed",
+			json_pack("{s:I, s:I, s:I, s:I, s:I}", "reclaimed",
 				(json_int_t)r->reclaimed, "swapped_out", (json_int_t)r->swapped_out,
 				"swapped_in", (json_int_t)r->swapped_in, "contig_frames",
 				(json_int_t)r->contig_frames, "blocks_offline",
