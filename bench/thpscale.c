@@ -305,7 +305,7 @@ record(const struct round *r, struct cell *cell)
 		sum += us[i];
 	bench_sample(&cell->huge, 100 * huge / (huge + small));
 	bench_sample(&cell->mean, sum / n);
-	bench_sample(&cell->p95, us[(n - 1) * 95 / 100]);
+	bench_sample(&cell->p95, us[n * 95 / 100]);
 	bench_sample(&cell->cpu, cpu / n);
 	return 0;
 }
