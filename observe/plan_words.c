@@ -6,10 +6,8 @@
 
 #include "report_internal.h"
 
-static struct gw_text_piece sentence(const char *fmt, ...) GW_PRINTF(1, 2);
-
-static struct gw_text_piece
-sentence(const char *fmt, ...)
+struct gw_text_piece
+gw_sentence(const char *fmt, ...)
 {
 	struct gw_text_piece t;
 	va_list ap;
@@ -30,10 +28,10 @@ gw_plan_answer(const struct gw_plan *p)
 		gw_text_blocks(p->request.order, p->pageblock_order, wanted);
 
 	if (count > 0 && !p->enough)
-		return sentence("No: %s %s of %s cannot be had, only %s; %s free now.",
+		return gw_sentence("No: %s %s of %s cannot be had, only %s; %s free now.",
 			gw_text_count(count).s, what.s, size.s, gw_text_count(after).s,
 			gw_text_count(before).s);
-	return sentence("%s%s %s of %s can be had; %s free now.", count > 0 ? "Yes: " : "",
+	return gw_sentence("%s%s %s of %s can be had; %s free now.", count > 0 ? "Yes: " : "",
 		gw_text_count(wanted).s, what.s, size.s, gw_text_count(before).s);
 }
 
@@ -43,8 +41,8 @@ gw_plan_cost(const struct gw_plan *p)
 	const uint64_t scanned = p->total.migrate_scanned + p->total.free_scanned;
 
 	if (scanned + p->total.pages_migrated == 0)
-		return sentence("No page needs to be moved for that.");
-	return sentence(
+		return gw_sentence("No page needs to be moved for that.");
+	return gw_sentence(
 		"%s moves %s pages (%s copied) and scans %s frames: about %.2f seconds, at %s ns "
 		"a page moved and %s ns a frame scanned.",
 		p->request.planner == GW_PLANNER_EVACUATE ? "Evacuating the cheapest pageblocks"
@@ -62,20 +60,20 @@ gw_plan_help(const struct gw_plan *p)
 	const struct gw_text_piece clean = gw_text_frames(p->reclaimable_frames);
 
 	if (p->enough || p->request.count == 0)
-		return sentence("%s", "");
+		return gw_sentence("%s", "");
 	if (!p->tried_clean)
-		return sentence("Nothing that can be moved or reclaimed would give more.");
+		return gw_sentence("Nothing that can be moved or reclaimed would give more.");
 	if (with >= p->request.count)
-		return sentence(
+		return gw_sentence(
 			"What would help: dropping clean page cache first (%s that nobody maps) "
 			"gives %s, which is enough (--reclaim clean).",
 			clean.s, gw_text_count(with).s);
 	if (with > p->total.available_after)
-		return sentence(
+		return gw_sentence(
 			"Dropping clean page cache first (%s that nobody maps, --reclaim clean) "
 			"gives %s: more, but not enough.",
 			clean.s, gw_text_count(with).s);
-	return sentence(
+	return gw_sentence(
 		"Dropping clean page cache first (%s that nobody maps) gives no more: nothing that "
 		"can be moved or reclaimed would help.",
 		clean.s);

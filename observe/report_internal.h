@@ -37,6 +37,9 @@ void gw_report_source(const struct gw_report *r, const struct gw_snapshot *snap)
 /* Frames in free blocks of all orders. */
 uint64_t gw_blocks_frames(const uint64_t *free_blocks, unsigned n_orders);
 
+/* What printf would print. */
+struct gw_text_piece gw_sentence(const char *fmt, ...) GW_PRINTF(1, 2);
+
 /* The plan in sentences: the answer, what it costs, what would help ("" where nothing is asked). */
 struct gw_text_piece gw_plan_answer(const struct gw_plan *plan);
 struct gw_text_piece gw_plan_cost(const struct gw_plan *plan);

@@ -6,41 +6,25 @@
  * could help, and where the first of them are: what the kernel's "Device or resource busy" does not
  * say.
  */
-#include <stdarg.h>
-
 #include "report_internal.h"
 
 #define BLOCKERS_SHOWN 10
 #define BLOCKED_SHOWN  8 /* places that cannot be had; all others are shown */
 
-static struct gw_text_piece sentence(const char *fmt, ...) GW_PRINTF(1, 2);
-
-static struct gw_text_piece
-sentence(const char *fmt, ...)
-{
-	struct gw_text_piece t;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(t.s, sizeof t.s, fmt, ap);
-	va_end(ap);
-	return t;
-}
-
 /* "1 page", "2 pages". */
 static struct gw_text_piece
 pages(uint64_t n)
 {
-	return sentence("%s page%s", gw_text_count(n).s, n == 1 ? "" : "s");
+	return gw_sentence("%s page%s", gw_text_count(n).s, n == 1 ? "" : "s");
 }
 
 static struct gw_text_piece
 where(const struct gw_range_plan *p)
 {
 	if (!p->zone[0])
-		return sentence("Frames 0x%x to 0x%x (%s)", p->start, p->end,
+		return gw_sentence("Frames 0x%x to 0x%x (%s)", p->start, p->end,
 			gw_text_frames(p->end - p->start).s);
-	return sentence("Frames 0x%x to 0x%x (%s of node %d, zone %s)", p->start, p->end,
+	return gw_sentence("Frames 0x%x to 0x%x (%s of node %d, zone %s)", p->start, p->end,
 		gw_text_frames(p->end - p->start).s, p->node, gw_text_clean(p->zone, 16).s);
 }
 
@@ -49,11 +33,11 @@ static struct gw_text_piece
 why_not(const struct gw_range_plan *p)
 {
 	if (p->refused[0])
-		return sentence("%.200s", p->refused);
+		return gw_sentence("%.200s", p->refused);
 	if (p->blocked)
-		return sentence("%s of its pages stand%s in the way", gw_text_count(p->blocked).s,
-			p->blocked == 1 ? "s" : "");
-	return sentence("%s would have to move, and there is room for %s", pages(p->movable).s,
+		return gw_sentence("%s of its pages stand%s in the way",
+			gw_text_count(p->blocked).s, p->blocked == 1 ? "s" : "");
+	return gw_sentence("%s would have to move, and there is room for %s", pages(p->movable).s,
 		gw_text_count(p->room).s);
 }
 
@@ -61,18 +45,18 @@ struct gw_text_piece
 gw_offline_answer(const struct gw_range_plan *p)
 {
 	if (p->possible)
-		return sentence("Yes: %.120s can be taken offline.", where(p).s);
-	return sentence("No: %.100s cannot be taken offline: %.130s.", where(p).s, why_not(p).s);
+		return gw_sentence("Yes: %.120s can be taken offline.", where(p).s);
+	return gw_sentence("No: %.100s cannot be taken offline: %.130s.", where(p).s, why_not(p).s);
 }
 
 struct gw_text_piece
 gw_offline_cost(const struct gw_range_plan *p)
 {
 	if (!p->possible)
-		return sentence("%s", "");
+		return gw_sentence("%s", "");
 	if (p->pages_migrated == 0)
-		return sentence("No page needs to be moved for that.");
-	return sentence("%s (%s) must be moved for that: about %.2f seconds.",
+		return gw_sentence("No page needs to be moved for that.");
+	return gw_sentence("%s (%s) must be moved for that: about %.2f seconds.",
 		pages(p->pages_migrated).s, gw_text_frames(p->pages_migrated).s,
 		p->seconds_estimate);
 }
@@ -83,8 +67,8 @@ gw_gigantic_answer(const struct gw_gigantic_plan *p)
 	const struct gw_text_piece size = gw_text_frames(UINT64_C(1) << p->order);
 
 	if (p->had >= p->count)
-		return sentence("Yes: %s of %s can be had.", pages(p->count).s, size.s);
-	return sentence("No: %s of %s cannot be had, only %s.", pages(p->count).s, size.s,
+		return gw_sentence("Yes: %s of %s can be had.", pages(p->count).s, size.s);
+	return gw_sentence("No: %s of %s cannot be had, only %s.", pages(p->count).s, size.s,
 		gw_text_count(p->had).s);
 }
 
@@ -92,8 +76,8 @@ struct gw_text_piece
 gw_gigantic_cost(const struct gw_gigantic_plan *p)
 {
 	if (p->had == 0)
-		return sentence("%s", "");
-	return sentence("%s (%s) must be moved for %s: about %.2f seconds.",
+		return gw_sentence("%s", "");
+	return gw_sentence("%s (%s) must be moved for %s: about %.2f seconds.",
 		pages(p->pages_migrated).s, gw_text_frames(p->pages_migrated).s,
 		p->had >= p->count ? "that" : "these", p->seconds_estimate);
 }

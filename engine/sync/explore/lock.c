@@ -1,66 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lock.c - spinlocks, mutexes, read-write locks, and the checks of lock order.
+ * lock.c - spinlocks, mutexes and read-write locks.
  *
  * Idea. A lock is who is inside. Anybody who can go in may: that writers go before new readers is
  * not modelled, so more schedules are tried than threads would run.
  */
 #include "engine/sync/sync.h"
-
-void
-gw_lock_check(enum gw_lock_rank rank)
-{
-	const struct gw_task *task = gw_current();
-
-	if (!task)
-		return;
-	if (task->held[rank] && rank != GW_RANK_PAGETABLE && rank != GW_RANK_RMAP)
-		gw_sync_bug("lock order: a second lock of one rank");
-	for (unsigned r = rank + 1; r < GW_RANK_NR; r++)
-		if (task->held[r])
-			gw_sync_bug("lock order: a lock of higher rank is held");
-}
-
-void
-gw_lock_note(enum gw_lock_rank rank, bool spins)
-{
-	struct gw_task *task = gw_current();
-
-	if (!task)
-		return;
-	task->held[rank]++;
-	if (spins)
-		task->n_spinlocks++;
-}
-
-void
-gw_lock_forget(enum gw_lock_rank rank, bool spins)
-{
-	struct gw_task *task = gw_current();
-
-	/* A page's lock bit may also have been set with its other flags, when nobody could see it.
-	 */
-	if (!task || (rank == GW_RANK_PAGE && task->held[rank] == 0))
-		return;
-	if (task->held[rank] == 0 || (spins && task->n_spinlocks == 0))
-		gw_sync_bug("a lock was given back that the task did not hold");
-	task->held[rank]--;
-	if (spins)
-		task->n_spinlocks--;
-}
-
-void
-gw_might_sleep(void)
-{
-	const struct gw_task *task = gw_current();
-
-	if (!task)
-		return;
-	if (task->n_spinlocks)
-		gw_sync_bug("sleeping with a spinlock held");
-	if (task->rcu_depth)
-		gw_sync_bug("sleeping inside an RCU section");
-}
 
 const struct gw_x_lock_kind gw_x_spin = {"spin_lock", false, true};
 const struct gw_x_lock_kind gw_x_mutex = {"mutex_lock", false, false};
