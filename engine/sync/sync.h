@@ -27,10 +27,11 @@
  * rank may be held together only where the rank says so.
  */
 enum gw_lock_rank {
-	GW_RANK_MMAP, /* address space layout */
-	GW_RANK_SIZE, /* a file's size changes */
-	GW_RANK_PAGE, /* page lock bit; two: lowest frame number first, the second by trylock */
-	GW_RANK_RMAP, /* mapping and anon_vma locks; two: a mapping's first, of one VMA */
+	GW_RANK_MMAP,	 /* address space layout */
+	GW_RANK_HUGETLB, /* an address space's faults on pages of a pool, one at a time */
+	GW_RANK_SIZE,	 /* a file's size changes */
+	GW_RANK_PAGE,	 /* page lock bit; two: lowest frame number first, the second by trylock */
+	GW_RANK_RMAP,	 /* mapping and anon_vma locks; two: a mapping's first, of one VMA */
 	GW_RANK_PAGETABLE, /* page-table locks */
 	GW_RANK_TREE,	   /* cache trees */
 	GW_RANK_LRU_BATCH, /* per-CPU LRU-add batch, over the LRU lock while it drains */

@@ -123,14 +123,33 @@ install(const struct gw_fault_at *f, gw_vaddr_t start, gw_pfn_t page, gw_pfn_t t
 	return empty;
 }
 
-int
-gw_hugetlb_fault(const struct gw_fault_at *f)
+/* The entry is as the fault saw it, `pte`, 0 if there is none. */
+static bool
+is_unchanged(const struct gw_fault_at *f, gw_pte_t pte)
+{
+	gw_spinlock *lock;
+	gw_atomic_u64 *word = gw_entry_lock(f->mm, f->addr, &lock);
+	gw_pte_t now = 0;
+
+	if (word) {
+		now = gw_u64_load_relaxed(word);
+		gw_spin_unlock(lock);
+	}
+	return ((now ^ pte) & ~(uint64_t)GW_PTE_YOUNG) == 0;
+}
+
+/* hugetlb_mutex held: nobody else takes a page, or a reservation, for the same entry. */
+static int
+fill(const struct gw_fault_at *f)
 {
 	struct gw_machine *m = f->mm->machine;
 	gw_vaddr_t start = f->addr & ~(GW_TABLE_SPAN - 1);
-	gw_pfn_t table = gw_table_alloc(m), page;
+	gw_pfn_t table, page;
 	bool reserved;
 
+	if (!is_unchanged(f, 0))
+		return 0; /* another task was faster */
+	table = gw_table_alloc(m);
 	if (table == GW_PFN_NONE)
 		return -ENOMEM;
 	reserved = take_reservation(f->vma);
@@ -144,24 +163,34 @@ gw_hugetlb_fault(const struct gw_fault_at *f)
 		return 0;
 	give_back(f->vma, page, reserved);
 	gw_put_page(m, table);
-	return 0; /* another task was faster, or the next fault says that there is no memory */
+	return 0; /* the next fault says that there is no memory */
 }
 
 int
-gw_hugetlb_copy(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
+gw_hugetlb_fault(const struct gw_fault_at *f)
+{
+	int err;
+
+	gw_mutex_lock(&f->mm->hugetlb_mutex);
+	err = fill(f);
+	gw_mutex_unlock(&f->mm->hugetlb_mutex);
+	return err;
+}
+
+/* hugetlb_mutex held, and a reference on the page that is copied. */
+static int
+copy(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
 {
 	struct gw_machine *m = f->mm->machine;
 	gw_vaddr_t start = f->addr & ~(GW_TABLE_SPAN - 1);
 	gw_pfn_t old = gw_pte_pfn(pte), page;
 	bool same;
 
-	gw_get_page(m, old); /* P3 in fault.c */
-	gw_spin_unlock(lock);
+	if (!is_unchanged(f, pte))
+		return 0;
 	page = new_page(f, false);
-	if (page == GW_PFN_NONE) {
-		gw_put_page(m, old);
+	if (page == GW_PFN_NONE)
 		return -EFAULT;
-	}
 	m->ops->copy_frames(
 		m->ctx, &(struct gw_copy){.dst = page, .src = old, .n = GW_PTES_PER_TABLE}, 1);
 	gw_spin_lock(lock);
@@ -177,6 +206,21 @@ gw_hugetlb_copy(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *l
 		gw_zap_page(f->vma, pte);
 	else
 		gw_put_page(m, page);
-	gw_put_page(m, old);
 	return 0;
+}
+
+int
+gw_hugetlb_copy(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
+{
+	struct gw_machine *m = f->mm->machine;
+	gw_pfn_t old = gw_pte_pfn(pte);
+	int err;
+
+	gw_get_page(m, old); /* P3 in fault.c */
+	gw_spin_unlock(lock);
+	gw_mutex_lock(&f->mm->hugetlb_mutex);
+	err = copy(f, word, lock, pte);
+	gw_mutex_unlock(&f->mm->hugetlb_mutex);
+	gw_put_page(m, old);
+	return err;
 }

@@ -35,6 +35,7 @@ init(struct gw_mm *mm, struct gw_machine *m)
 	mm->id = gw_u32_add_relaxed(&m->mm_ids, 1) + 1;
 	gw_ref_set(&mm->users, 1);
 	gw_rw_init(&mm->mmap_lock, GW_RANK_MMAP);
+	gw_mutex_init(&mm->hugetlb_mutex, GW_RANK_HUGETLB);
 	gw_spin_init(&mm->table_lock, GW_RANK_PAGETABLE);
 	gw_page_list_init(&mm->deposits);
 	for (unsigned i = 0; i < GW_LEAF_LOCKS; i++)

@@ -89,8 +89,9 @@ struct gw_mm {
 	uint32_t id;	 /* of the machine's address spaces, never reused: TLB tag; from 1 */
 	gw_refcount users;
 	gw_rwlock mmap_lock;
-	struct gw_itree vmas; /* guarded by mmap_lock */
-	uint64_t n_vmas;      /* the same */
+	struct gw_itree vmas;	/* guarded by mmap_lock */
+	uint64_t n_vmas;	/* the same */
+	gw_mutex hugetlb_mutex; /* rank HUGETLB: who takes a page of a pool for an entry */
 	gw_spinlock table_lock;
 	struct gw_page_list deposits; /* tables, one for each huge entry (pmd.c); table_lock */
 	gw_spinlock leaf_locks[GW_LEAF_LOCKS];

@@ -80,12 +80,12 @@ void
 storm_mbind_file(struct storm_thread *t, struct storm_program *p)
 {
 	unsigned file = storm_below(t, STORM_FILES);
-	gw_vaddr_t addr = gw_u64_load_relaxed(&p->file_maps[file]);
+	gw_vaddr_t addr;
 
-	if (!addr)
-		return;
 	pthread_mutex_lock(&t->s->files[file].region.mutex);
-	bind(t, p->mm, addr, STORM_PAGES * GW_PAGE_SIZE);
+	addr = gw_u64_load_relaxed(&p->file_maps[file]);
+	if (addr)
+		bind(t, p->mm, addr, STORM_PAGES * GW_PAGE_SIZE);
 	pthread_mutex_unlock(&t->s->files[file].region.mutex);
 }
 
