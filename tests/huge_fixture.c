@@ -84,3 +84,30 @@ count_of(struct spaces *s, enum gw_vm_event event)
 {
 	return gw_machine_count(s->m, event);
 }
+
+void
+lock_with_pin(struct spaces *s, gw_pfn_t frame)
+{
+	gw_get_page(s->m, frame);
+	gw_page_lock(s->m, gw_page_head(s->m, frame));
+}
+
+void
+unlock_with_pin(struct spaces *s, gw_pfn_t frame)
+{
+	gw_pfn_t head = gw_page_head(s->m, frame);
+
+	gw_page_unlock(s->m, head);
+	gw_put_page(s->m, head);
+}
+
+int
+split_at(struct spaces *s, gw_pfn_t frame)
+{
+	int err;
+
+	lock_with_pin(s, frame);
+	err = gw_split_huge(s->m, frame);
+	unlock_with_pin(s, frame);
+	return err;
+}

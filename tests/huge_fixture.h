@@ -30,4 +30,10 @@ uint32_t refs_of(struct spaces *s, gw_pfn_t pfn);
 uint32_t maps_of(struct spaces *s, gw_pfn_t pfn);
 uint64_t count_of(struct spaces *s, enum gw_vm_event event);
 
+/* A reference to the frame's page, and its lock: what a split's caller has; and back. */
+void lock_with_pin(struct spaces *s, gw_pfn_t frame);
+void unlock_with_pin(struct spaces *s, gw_pfn_t frame);
+/* gw_split_huge(), with both. */
+int split_at(struct spaces *s, gw_pfn_t frame);
+
 #endif

@@ -136,6 +136,7 @@ page_follows_its_user(void **state)
 	assert_int_equal(events(x->w, GW_VM_NUMA_PAGES_MIGRATED), 2);
 	assert_int_equal(events(x->w, GW_VM_NUMA_HINT_FAULTS), 2);
 	assert_int_equal(events(x->w, GW_VM_NUMA_HINT_FAULTS_LOCAL), 0);
+	assert_int_equal(events(x->w, GW_VM_PGPROMOTE_CANDIDATE), 0); /* nor does its limit count */
 }
 
 /* The two-stage filter: one hinting fault from elsewhere moves nothing, two in a row do, and one of

@@ -259,6 +259,46 @@ total_mapcount_vectors(void **state)
 	gw_mm_put(mm[0]);
 }
 
+static unsigned bugs;
+
+static void
+note_bug(void *ctx, const char *message)
+{
+	(void)ctx;
+	(void)message;
+	bugs++;
+}
+
+/* B18: of the two forms the asserted one insists on an address inside. */
+static void
+addresses_outside_are_bugs(void **state)
+{
+	struct spaces *s = *state;
+	const struct gw_machine_ops *before = s->m->ops;
+	struct gw_machine_ops ops = *before;
+	struct gw_mm *mm = new_space(s);
+	const struct gw_vma *vma;
+	uint64_t pgoff;
+
+	map_at(mm, HUGE_AT, 8);
+	vma = gw_vma_find(mm, HUGE_AT);
+	pgoff = gw_vma_pgoff(vma);
+	ops.bug = note_bug;
+	s->m->ops = &ops;
+	bugs = 0;
+	(void)gw_vma_address_raw(vma, pgoff - 1);
+	(void)gw_vma_address_raw(vma, pgoff + 8);
+	(void)gw_vma_address(vma, pgoff);
+	(void)gw_vma_address(vma, pgoff + 7);
+	assert_int_equal(bugs, 0);
+	(void)gw_vma_address(vma, pgoff - 1);
+	assert_int_equal(bugs, GW_CHECKS ? 1 : 0);
+	(void)gw_vma_address(vma, pgoff + 8);
+	assert_int_equal(bugs, GW_CHECKS ? 2 : 0);
+	s->m->ops = before;
+	gw_mm_put(mm);
+}
+
 /* B17, B18: a tail's page offset is its head's and the distance; a VMA's address for an offset may
  * lie outside of it. */
 static void
@@ -407,6 +447,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(mlock_marks_the_page, huge_setup, spaces_teardown),
 		cmocka_unit_test_setup_teardown(
 			total_mapcount_vectors, huge_setup, spaces_teardown),
+		cmocka_unit_test_setup_teardown(
+			addresses_outside_are_bugs, huge_setup, spaces_teardown),
 		cmocka_unit_test_setup_teardown(offsets_and_addresses, huge_setup, spaces_teardown),
 		cmocka_unit_test_setup_teardown(
 			huge_migration_entries, huge_setup, spaces_teardown),

@@ -1,41 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* test_huge_split.c - splitting large pages: rows B1 to B16 of FACTS 1.2, and FACTS 2.4's orders.
+/*
+ * test_huge_split.c - splitting large pages: rows B1 to B16 of FACTS 1.2, and FACTS 2.4's orders;
+ * test_huge_split_steps.c looks inside.
  */
 #include <errno.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "godwit/memcg.h"
 #include "huge_fixture.h"
 #include "test.h"
-
-static void
-lock_with_pin(struct spaces *s, gw_pfn_t frame)
-{
-	gw_get_page(s->m, frame);
-	gw_page_lock(s->m, gw_page_head(s->m, frame));
-}
-
-static void
-unlock_with_pin(struct spaces *s, gw_pfn_t frame)
-{
-	gw_pfn_t head = gw_page_head(s->m, frame);
-
-	gw_page_unlock(s->m, head);
-	gw_put_page(s->m, head);
-}
-
-static int
-split_at(struct spaces *s, gw_pfn_t frame)
-{
-	int err;
-
-	lock_with_pin(s, frame);
-	err = gw_split_huge(s->m, frame);
-	unlock_with_pin(s, frame);
-	return err;
-}
 
 static uint32_t
 flags_of(struct spaces *s, gw_pfn_t pfn)
@@ -66,49 +38,6 @@ split_through_a_tail(void **state)
 	assert_frames(mm, HUGE_AT, FRAMES_PER_HUGE);
 	assert_int_equal(count_of(s, GW_VM_THP_SPLIT_PAGE), 1);
 	assert_int_equal(count_of(s, GW_VM_THP_SPLIT_PAGE_FAILED), 0);
-	verify(s, &mm, 1);
-	gw_mm_put(mm);
-}
-
-/* In a child process, which the mistake must end. */
-static bool
-is_fatal(struct spaces *s, gw_pfn_t page)
-{
-	int status = 0;
-	pid_t child = fork();
-
-	assert_true(child >= 0);
-	if (child == 0) {
-		fclose(stderr);
-		(void)!gw_split_huge(s->m, page);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
-}
-
-/* B2: not locked, not compound (the zero page is neither), not anonymous: each is fatal. */
-static void
-mistakes_are_fatal(void **state)
-{
-	struct spaces *s = *state;
-	struct gw_mm *mm = new_space(s);
-	gw_pfn_t page = fill_huge(s, mm, 1, GW_HUGE_ORDER), small, nobodys;
-
-	map_at(mm, 80 * TABLE, 1);
-	poke(mm, 80 * TABLE, 1);
-	small = page_of(mm, 80 * TABLE);
-	assert_int_equal(gw_alloc_pages(s->m, 0, 0, 3, &nobodys), 0);
-	gw_get_page(s->m, page);
-	assert_true(is_fatal(s, page)); /* not locked */
-	gw_put_page(s->m, page);
-	lock_with_pin(s, small);
-	assert_true(is_fatal(s, small));
-	unlock_with_pin(s, small);
-	gw_page_lock(s->m, nobodys);
-	assert_true(is_fatal(s, nobodys));
-	gw_page_unlock(s->m, nobodys);
-	gw_put_page(s->m, nobodys);
 	verify(s, &mm, 1);
 	gw_mm_put(mm);
 }
@@ -155,6 +84,25 @@ unmapped_pages_stay(void **state)
 	gw_mm_put(mm);
 }
 
+/* B4: nor if the anon_vma is still there, and the caller's reference the only one. */
+static void
+discarded_pages_stay(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	gw_pfn_t page = fill_huge(s, mm, 1, GW_HUGE_ORDER);
+
+	gw_get_page(s->m, page);
+	assert_int_equal(gw_madvise(mm, HUGE_AT, TABLE, GW_MADV_DONTNEED), 0);
+	assert_int_equal(refs_of(s, page), 1);
+	gw_page_lock(s->m, page);
+	assert_int_equal(gw_split_huge(s->m, page), -EBUSY);
+	assert_int_equal(order_of(s, page), GW_HUGE_ORDER);
+	assert_int_equal(count_of(s, GW_VM_THP_SPLIT_PAGE), 0);
+	unlock_with_pin(s, page);
+	gw_mm_put(mm);
+}
+
 /* B6, B7: mapped by a huge entry, by an entry for each frame, and in parts, in three address
  * spaces; foreign entries among them are left alone. */
 static void
@@ -185,51 +133,6 @@ mixed_mappings(void **state)
 		gw_mm_put(mm[i]);
 }
 
-/* A machine whose flush runs a hook: a split is between its freeze and its second count then. */
-static struct {
-	struct gw_machine_ops ops;
-	const struct gw_machine_ops *before;
-	struct spaces *s;
-	gw_pfn_t page;
-	uint32_t maps;
-} hooked;
-
-static void
-pin_at_flush(void *ctx, const gw_pfn_t *frames, size_t n)
-{
-	hooked.maps = maps_of(hooked.s, hooked.page);
-	assert_true(gw_get_page_unless_zero(hooked.s->m, hooked.page));
-	hooked.before->flush_frames(ctx, frames, n);
-}
-
-/* B8: a pin that comes between the two counts: -EBUSY, and every entry is back. */
-static void
-a_late_pin_prevents_it(void **state)
-{
-	struct spaces *s = *state;
-	struct gw_mm *mm = new_space(s);
-	gw_pfn_t page = fill_huge(s, mm, 1, GW_HUGE_ORDER);
-
-	hooked.before = s->m->ops;
-	hooked.ops = *s->m->ops;
-	hooked.ops.flush_frames = pin_at_flush;
-	hooked.s = s;
-	hooked.page = page;
-	s->m->ops = &hooked.ops;
-	assert_int_equal(split_at(s, page), -EBUSY);
-	s->m->ops = hooked.before;
-	assert_int_equal(hooked.maps, 0); /* frozen, then */
-	assert_int_equal(order_of(s, page), GW_HUGE_ORDER);
-	assert_int_equal(maps_of(s, page), 512);
-	assert_int_equal(refs_of(s, page), 513);
-	gw_put_page(s->m, page);
-	assert_frames(mm, HUGE_AT, FRAMES_PER_HUGE);
-	verify(s, &mm, 1);
-	assert_int_equal(split_at(s, page), 0);
-	verify(s, &mm, 1);
-	gw_mm_put(mm);
-}
-
 /* B10: references are conserved: the page's before, by entries of frames, are those of all frames
  * after, but for one each that the split gave and took again. */
 static void
@@ -256,6 +159,24 @@ references_are_conserved(void **state)
 	verify(s, mm, 2);
 	gw_mm_put(mm[0]);
 	gw_mm_put(mm[1]);
+}
+
+/* B11: who used the page last is known of each tail. */
+static void
+tails_keep_the_hint(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	gw_pfn_t page = fill_huge(s, mm, 1, GW_HUGE_ORDER);
+
+	assert_int_equal(gw_page_extra_make(s->m), 0);
+	gw_u32_store_relaxed(&gw_page_extra(s->m, page)->hint, 1234);
+	gw_u32_or_relaxed(&gw_page(s->m, page)->flags, GW_PG_HINTED);
+	assert_int_equal(split_at(s, page), 0);
+	assert_true(flags_of(s, page + 100) & GW_PG_HINTED);
+	assert_int_equal(gw_u32_load_relaxed(&gw_page_extra(s->m, page + 100)->hint), 1234);
+	verify(s, &mm, 1);
+	gw_mm_put(mm);
 }
 
 /* B11: what tails get of the head, and what not. */
@@ -408,6 +329,22 @@ entries_keep_their_marks(void **state)
 	gw_mm_put(mm);
 }
 
+/* B6, B13: write permission survives in a huge entry's pieces, too. */
+static void
+huge_entries_stay_writable(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	gw_pfn_t page = fill_huge(s, mm, 1, GW_HUGE_ORDER);
+
+	assert_true(is_huge(mm, HUGE_AT) && entry_of(mm, HUGE_AT) & GW_PTE_WRITE);
+	assert_int_equal(split_at(s, page), 0);
+	for (unsigned i = 0; i < FRAMES_PER_HUGE; i++)
+		assert_true(entry_of(mm, HUGE_AT + i * PAGE) & GW_PTE_WRITE);
+	verify(s, &mm, 1);
+	gw_mm_put(mm);
+}
+
 /* B13: the same from a huge entry: every frame's entry has its marks. */
 static void
 huge_entries_keep_their_marks(void **state)
@@ -547,18 +484,19 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(split_through_a_tail),
-		T(mistakes_are_fatal),
 		T(a_pin_prevents_it),
 		T(unmapped_pages_stay),
+		T(discarded_pages_stay),
 		T(mixed_mappings),
-		T(a_late_pin_prevents_it),
 		T(references_are_conserved),
+		T(tails_keep_the_hint),
 		T(tails_have_the_heads_flags),
 		T(mlocked_tails),
 		T(tails_stand_behind_the_head),
 		T(tails_go_to_the_list),
 		T(isolated_without_a_list),
 		T(entries_keep_their_marks),
+		T(huge_entries_stay_writable),
 		T(huge_entries_keep_their_marks),
 		T(unmapped_tails_are_freed),
 		T(split_to_an_order),

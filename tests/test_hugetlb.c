@@ -2,6 +2,7 @@
 /* test_hugetlb.c - pools of huge pages: rows A13 and B17 of FACTS, 1.6, 2.1, 2.2, 3.5. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "engine/phys/hugetlb.h"
@@ -9,45 +10,8 @@
 #include "godwit/contig.h"
 #include "godwit/hugetlb.h"
 #include "godwit/memcg.h"
-#include "huge_fixture.h"
+#include "hugetlb_fixture.h"
 #include "test.h"
-
-static struct gw_hugetlb_info
-info_of(struct spaces *s)
-{
-	struct gw_hugetlb_info info;
-
-	assert_int_equal(gw_hugetlb_info(s->m, 0, GW_HUGE_ORDER, &info), 0);
-	return info;
-}
-
-static void
-assert_pool(struct spaces *s, uint64_t total, uint64_t free, uint64_t reserved)
-{
-	struct gw_hugetlb_info info = info_of(s);
-
-	assert_int_equal(info.total, total);
-	assert_int_equal(info.free, free);
-	assert_int_equal(info.reserved, reserved);
-	assert_int_equal(gw_machine_check(s->m, NULL, NULL), 0);
-}
-
-static void
-resize(struct spaces *s, uint64_t n)
-{
-	uint64_t got = 0;
-
-	assert_int_equal(gw_hugetlb_resize(s->m, 0, GW_HUGE_ORDER, n, &got), 0);
-	assert_int_equal(got, n);
-}
-
-static int
-try_map(struct gw_mm *mm, unsigned n)
-{
-	gw_vaddr_t out;
-
-	return gw_mmap(mm, HUGE_AT, n * TABLE, READWRITE, GW_MAP_FIXED | GW_MAP_HUGETLB, &out);
-}
 
 /* n huge pages at HUGE_AT, each frame written with its number. */
 static void
@@ -366,7 +330,8 @@ a13_it_stays(void **state)
 	fill(mm, 1);
 	page = page_of(mm, HUGE_AT);
 	assert_int_equal(migrate(&t, page, GW_MIGRATE_ASYNC), 1);
-	assert_int_equal(t.put, t.asked);
+	assert_int_equal(t.asked, 10); /* -EAGAIN, to the end */
+	assert_int_equal(t.put, 10);
 	assert_int_equal(page_of(mm, HUGE_AT), page);
 	gw_get_page(s->m, page);
 	gw_page_list_init(&list);
@@ -377,6 +342,90 @@ a13_it_stays(void **state)
 	assert_int_equal(gw_munmap(mm, HUGE_AT, TABLE), 0);
 	assert_pool(s, 1, 0, 0);
 	gw_putback_movable_pages(s->m, &list);
+	assert_pool(s, 1, 1, 0);
+	gw_mm_put(mm);
+	resize(s, 0);
+}
+
+struct holder {
+	struct spaces *s;
+	gw_pfn_t page;
+	gw_atomic_u32 locked, done;
+};
+
+/* Has the page locked until somebody waits for it. */
+static void *
+hold(void *arg)
+{
+	struct holder *h = arg;
+	struct gw_task task;
+
+	if (gw_task_attach(&task, h->s->m, 1))
+		abort();
+	gw_page_lock(h->s->m, h->page);
+	gw_u32_store_release(&h->locked, 1);
+	while (!(gw_page_flags(gw_page(h->s->m, h->page)) & GW_PG_WAITERS) &&
+		!gw_u32_load_acquire(&h->done))
+		sched_yield();
+	gw_page_unlock(h->s->m, h->page);
+	gw_task_detach(&task);
+	return NULL;
+}
+
+/* A13: in SYNC mode the old page's lock is waited for. */
+static void
+a13_sync_waits(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	struct target t = {.s = s};
+	const struct gw_migrate_target target = {
+		.get_new_page = get_new, .put_new_page = put_new, .ctx = &t};
+	struct holder h = {.s = s};
+	struct gw_page_list list;
+	pthread_t thread;
+
+	resize(s, 1);
+	fill(mm, 1);
+	h.page = page_of(mm, HUGE_AT);
+	gw_page_list_init(&list);
+	assert_int_equal(gw_isolate_page(s->m, h.page, GW_MIGRATE_SYNC, &list), 0);
+	assert_int_equal(pthread_create(&thread, NULL, hold, &h), 0);
+	while (!gw_u32_load_acquire(&h.locked))
+		sched_yield();
+	assert_int_equal(
+		gw_migrate_pages(s->m, &list, &target, GW_MIGRATE_SYNC, GW_MR_MEMORY_HOTPLUG, NULL),
+		0);
+	gw_u32_store_release(&h.done, 1);
+	pthread_join(thread, NULL);
+	assert_int_equal(page_of(mm, HUGE_AT), t.page);
+	verify(s, &mm, 1);
+	gw_mm_put(mm);
+	resize(s, 0);
+}
+
+/* A13, A1: a page that is given up while it is isolated has moved as well as it can; the new one
+ * goes back. */
+static void
+a13_given_up(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	struct target t = {.s = s};
+	const struct gw_migrate_target target = {
+		.get_new_page = get_new, .put_new_page = put_new, .ctx = &t};
+	struct gw_page_list list;
+
+	resize(s, 1);
+	fill(mm, 1);
+	gw_page_list_init(&list);
+	assert_int_equal(gw_isolate_page(s->m, page_of(mm, HUGE_AT), GW_MIGRATE_SYNC, &list), 0);
+	assert_int_equal(gw_munmap(mm, HUGE_AT, TABLE), 0);
+	assert_int_equal(
+		gw_migrate_pages(s->m, &list, &target, GW_MIGRATE_SYNC, GW_MR_MEMORY_HOTPLUG, NULL),
+		0);
+	assert_int_equal(t.asked, 1);
+	assert_int_equal(t.put, 1);
 	assert_pool(s, 1, 1, 0);
 	gw_mm_put(mm);
 	resize(s, 0);
@@ -576,6 +625,8 @@ main(void)
 		TEST(a13_page_moves),
 		TEST(a13_old_page_is_locked),
 		TEST(a13_it_stays),
+		TEST(a13_sync_waits),
+		TEST(a13_given_up),
 		cmocka_unit_test_setup_teardown(
 			compaction_passes_over, setup_wide, spaces_teardown),
 		TEST(ranges_are_emptied),

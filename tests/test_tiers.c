@@ -416,7 +416,8 @@ top_tier_is_left_alone(void **state)
 	gw_mm_put(mm);
 }
 
-/* The rate limit: so many MB in a second, of candidates; the next second begins anew. */
+/* The rate limit: so many MB in a second, of candidates, to each node; the next second begins anew.
+ */
 static void
 promotions_are_limited(void **state)
 {
@@ -424,17 +425,20 @@ promotions_are_limited(void **state)
 	struct gw_mm *mm = new_space(&w->s);
 	const unsigned pages = 300; /* 256 to the MB */
 	gw_vaddr_t addr;
+	uint64_t value;
 
 	w->numa.promote_rate_limit_mbps = 1;
 	w->numa.hot_threshold_ms = 2000;
 	tiering(w);
 	gw_u64_store_relaxed(&w->now, 0); /* all in one second */
 	addr = slow_pages(w, mm, pages);
-	for (unsigned i = 0; i < pages - 1; i++)
+	for (unsigned i = 0; i < pages - 2; i++)
 		assert_int_equal(peek(mm, addr + i * PAGE), addr + i);
 	assert_int_equal(pages_on(w, mm, addr, pages, 0), 256);
-	assert_int_equal(events(w, GW_VM_PGPROMOTE_CANDIDATE), pages - 1);
+	assert_int_equal(events(w, GW_VM_PGPROMOTE_CANDIDATE), pages - 2);
 	assert_int_equal(events(w, GW_VM_PGPROMOTE_SUCCESS), 256);
+	assert_int_equal(try_peek(&w->s, 1, mm, addr + (pages - 2) * PAGE, &value), 0);
+	assert_int_equal(node_at(w, mm, addr + (pages - 2) * PAGE), 1);
 	gw_u64_add_relaxed(&w->now, 1000 * MS);
 	assert_int_equal(peek(mm, addr + (pages - 1) * PAGE), addr + pages - 1);
 	assert_int_equal(pages_on(w, mm, addr, pages, 0), 257);
