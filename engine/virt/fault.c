@@ -51,8 +51,11 @@ is_exclusive(struct gw_machine *m, gw_pte_t pte)
 	struct gw_page *page = gw_page(m, pfn);
 	bool exclusive;
 
-	if (gw_u32_load_relaxed(&page->mapcount) != 1 || !is_whole(gw_page_flags(page), pte) ||
-		!gw_page_trylock(m, pfn))
+	if (gw_u32_load_relaxed(&page->mapcount) != 1 || !is_whole(gw_page_flags(page), pte))
+		return false;
+	if (gw_page_flags(page) & GW_PG_HUGETLB) /* who is about to move it is no reason to copy: */
+		return true;			 /* the pool may have no other */
+	if (!gw_page_trylock(m, pfn))
 		return false;
 	if (gw_page_flags(page) & GW_PG_SWAPCACHE)
 		(void)gw_swap_cache_try_delete(m, pfn); /* its reference is one too many */
