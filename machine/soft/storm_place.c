@@ -82,11 +82,13 @@ storm_mbind_file(struct storm_thread *t, struct storm_program *p)
 	unsigned file = storm_below(t, STORM_FILES);
 	gw_vaddr_t addr;
 
+	pthread_rwlock_rdlock(&p->layout);
 	pthread_mutex_lock(&t->s->files[file].region.mutex);
 	addr = gw_u64_load_relaxed(&p->file_maps[file]);
 	if (addr)
 		bind(t, p->mm, addr, STORM_PAGES * GW_PAGE_SIZE);
 	pthread_mutex_unlock(&t->s->files[file].region.mutex);
+	pthread_rwlock_unlock(&p->layout);
 }
 
 void
