@@ -334,33 +334,25 @@ gw_rmap_new_large(
 	gw_rmap_set_anon(m, page, vma, addr, false);
 }
 
-void
-gw_rmap_dup(struct gw_machine *m, gw_pfn_t frame)
+struct gw_page *
+gw_rmap_dup_frame(struct gw_machine *m, gw_pfn_t frame)
 {
-	struct gw_page *page = gw_page(m, frame);
-	gw_pfn_t head;
+	gw_pfn_t head = gw_page_head(m, frame);
+	struct gw_page *page = gw_page(m, head);
 
-	if (!gw_flags_is_small(gw_page_flags(page))) {
-		head = gw_page_head(m, frame);
-		page = gw_page(m, head);
-		gw_u32_add_relaxed(gw_page_frame_maps(page, frame - head), 1);
-	}
-	gw_u32_add_relaxed(&page->mapcount, 1);
+	gw_u32_add_relaxed(gw_page_frame_maps(page, frame - head), 1);
+	return page;
 }
 
-void
-gw_rmap_remove(struct gw_machine *m, gw_pfn_t frame)
+struct gw_page *
+gw_rmap_remove_frame(struct gw_machine *m, gw_pfn_t frame)
 {
-	struct gw_page *page = gw_page(m, frame);
-	uint32_t before = 1;
-	gw_pfn_t head;
+	gw_pfn_t head = gw_page_head(m, frame);
+	struct gw_page *page = gw_page(m, head);
+	uint32_t before = gw_u32_sub_acq_rel(gw_page_frame_maps(page, frame - head), 1);
 
-	if (!gw_flags_is_small(gw_page_flags(page))) {
-		head = gw_page_head(m, frame);
-		page = gw_page(m, head);
-		before = gw_u32_sub_acq_rel(gw_page_frame_maps(page, frame - head), 1);
-	}
-	GW_BUG_ON(m, before == 0 || gw_u32_sub_acq_rel(&page->mapcount, 1) == 0);
+	GW_BUG_ON(m, before == 0);
+	return page;
 }
 
 void
@@ -429,12 +421,16 @@ gw_page_partially_mapped(const struct gw_machine *m, gw_pfn_t page)
 void
 gw_rmap_keep_dirty(struct gw_machine *m, gw_pte_t pte)
 {
-	gw_pfn_t pfn = gw_page_head(m, gw_pte_pfn(pte));
-	const struct gw_page *page = gw_page(m, pfn);
+	const struct gw_page *page;
+	gw_pfn_t pfn;
 
+	if (!(pte & GW_PTE_DIRTY))
+		return;
+	pfn = gw_page_head(m, gw_pte_pfn(pte));
+	page = gw_page(m, pfn);
 	/* An anonymous page that has no copy in swap is as good as dirty. */
-	if (pte & GW_PTE_DIRTY && (!gw_owner_is_anon(gw_ptr_load_acquire(&page->owner)) ||
-					  gw_page_flags(page) & GW_PG_SWAPCACHE))
+	if (!gw_owner_is_anon(gw_ptr_load_acquire(&page->owner)) ||
+		gw_page_flags(page) & GW_PG_SWAPCACHE)
 		gw_page_set_dirty(m, pfn);
 }
 

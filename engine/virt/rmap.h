@@ -84,10 +84,34 @@ void gw_rmap_new_large(
  * to, the root. */
 void gw_rmap_set_anon(
 	struct gw_machine *m, gw_pfn_t page, struct gw_vma *vma, gw_vaddr_t addr, bool shared);
+/* The count of a large page's frame alone; returns the page's head. */
+struct gw_page *gw_rmap_dup_frame(struct gw_machine *m, gw_pfn_t frame);
+struct gw_page *gw_rmap_remove_frame(struct gw_machine *m, gw_pfn_t frame);
+
 /* One more entry of a lowest table maps the frame, leaf lock held; one fewer, after the flush that
  * followed its removal. The entry's reference is the caller's. */
-void gw_rmap_dup(struct gw_machine *m, gw_pfn_t frame);
-void gw_rmap_remove(struct gw_machine *m, gw_pfn_t frame);
+static inline void
+gw_rmap_dup(struct gw_machine *m, gw_pfn_t frame)
+{
+	struct gw_page *page = gw_page(m, frame);
+
+	if (!gw_flags_is_small(gw_page_flags(page)))
+		page = gw_rmap_dup_frame(m, frame);
+	gw_u32_add_relaxed(&page->mapcount, 1);
+}
+
+static inline void
+gw_rmap_remove(struct gw_machine *m, gw_pfn_t frame)
+{
+	struct gw_page *page = gw_page(m, frame);
+	uint32_t before;
+
+	if (!gw_flags_is_small(gw_page_flags(page)))
+		page = gw_rmap_remove_frame(m, frame);
+	before = gw_u32_sub_acq_rel(&page->mapcount, 1);
+	GW_BUG_ON(m, before == 0);
+}
+
 /* The same of huge entries. */
 void gw_rmap_dup_huge(struct gw_machine *m, gw_pfn_t page);
 void gw_rmap_remove_huge(struct gw_machine *m, gw_pfn_t page);
@@ -104,6 +128,7 @@ uint32_t gw_page_total_mapcount(const struct gw_machine *m, gw_pfn_t page);
 /* Some frames of a page of order > 0 are mapped and, as far as the counts can tell, some are not. A
  * hint without the page's lock. */
 bool gw_page_partially_mapped(const struct gw_machine *m, gw_pfn_t page);
+
 static inline bool
 gw_page_mapped(const struct gw_machine *m, gw_pfn_t page)
 {
@@ -157,17 +182,51 @@ struct gw_entries {
 	struct gw_mm *mm;
 	gw_vaddr_t addr, end; /* of the current entry; where the last one ends */
 	gw_pfn_t frame;	      /* what the current entry would name */
-	bool may_be_huge;     /* the page is of order GW_PMD_ORDER */
+	gw_pfn_t n;	      /* frames of the page */
 	bool huge;	      /* the current entry is */
 	gw_atomic_u64 *word;
 	gw_spinlock *lock; /* NULL: none held */
 };
-void gw_entries_begin(struct gw_entries *e, const struct gw_rmap_walk *walk,
-	const struct gw_vma *vma, gw_vaddr_t addr);
-/* NULL: no more, and no lock held. */
-gw_atomic_u64 *gw_entries_next(struct gw_entries *e);
+
+static inline void
+gw_entries_begin(struct gw_entries *e, const struct gw_rmap_walk *walk, const struct gw_vma *vma,
+	gw_vaddr_t addr)
+{
+	gw_pfn_t before = (gw_pfn_t)(gw_vma_index(vma, addr) - walk->index);
+	gw_vaddr_t end = addr + ((gw_vaddr_t)(walk->n - before) << GW_PAGE_SHIFT);
+
+	*e = (struct gw_entries){
+		.mm = vma->mm,
+		.addr = addr,
+		.end = end < gw_vma_end(vma) ? end : gw_vma_end(vma),
+		.frame = walk->page + before,
+		.n = walk->n,
+	};
+}
+
 /* Needed only before the last one. */
-void gw_entries_end(struct gw_entries *e);
+static inline void
+gw_entries_end(struct gw_entries *e)
+{
+	gw_spin_unlock(e->lock);
+	e->lock = NULL;
+}
+
+gw_atomic_u64 *gw_entries_next_of_large(struct gw_entries *e);
+
+/* NULL: no more, and no lock held. */
+static inline gw_atomic_u64 *
+gw_entries_next(struct gw_entries *e)
+{
+	if (e->n > 1)
+		return gw_entries_next_of_large(e);
+	if (e->lock) {
+		gw_entries_end(e);
+		return NULL;
+	}
+	e->word = gw_pte_lock(e->mm, e->addr, &e->lock);
+	return e->word;
+}
 
 /* ---- for reclaim and writeback (unmap.c): page locked ---- */
 

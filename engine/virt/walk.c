@@ -126,29 +126,6 @@ gw_rmap_walk(struct gw_machine *m, struct gw_rmap_walk *walk)
 
 /* ---- entries ---- */
 
-void
-gw_entries_begin(struct gw_entries *e, const struct gw_rmap_walk *walk, const struct gw_vma *vma,
-	gw_vaddr_t addr)
-{
-	gw_pfn_t before = (gw_pfn_t)(gw_vma_index(vma, addr) - walk->index);
-	gw_vaddr_t end = addr + ((gw_vaddr_t)(walk->n - before) << GW_PAGE_SHIFT);
-
-	*e = (struct gw_entries){
-		.mm = vma->mm,
-		.addr = addr,
-		.end = end < gw_vma_end(vma) ? end : gw_vma_end(vma),
-		.frame = walk->page + before,
-		.may_be_huge = walk->n == GW_PTES_PER_TABLE,
-	};
-}
-
-void
-gw_entries_end(struct gw_entries *e)
-{
-	gw_spin_unlock(e->lock);
-	e->lock = NULL;
-}
-
 static void
 skip_to(struct gw_entries *e, gw_vaddr_t addr)
 {
@@ -170,12 +147,12 @@ step(struct gw_entries *e)
 }
 
 gw_atomic_u64 *
-gw_entries_next(struct gw_entries *e)
+gw_entries_next_of_large(struct gw_entries *e)
 {
 	if (e->lock && step(e))
 		return e->word;
 	while (e->addr < e->end) {
-		bool look = e->may_be_huge && (e->addr & (GW_TABLE_SPAN - 1)) == 0;
+		bool look = e->n == GW_PTES_PER_TABLE && (e->addr & (GW_TABLE_SPAN - 1)) == 0;
 
 		e->word = look ? gw_pmd_lock(e->mm, e->addr, &e->lock) : NULL; /* I1 */
 		e->huge = e->word;
