@@ -106,23 +106,31 @@ set_order(struct gw_page *head, unsigned order)
 	} while (!gw_u32_cas_acq_rel(&head->flags, &flags, next));
 }
 
+/* A tail of the page of `head` becomes a head. */
+static void
+make_head(struct gw_page *page, const struct gw_page *head, unsigned order, uint32_t index,
+	uint32_t flags)
+{
+	gw_u32_store_relaxed(&page->mapcount, 0);
+	gw_ptr_store_relaxed(&page->owner, gw_ptr_load_relaxed(&head->owner));
+	/* The type before the index: gw_page_head() */
+	gw_u32_store_relaxed(&page->flags,
+		gw_flags_make(GW_PAGE_USED, order) | (order > 0 ? GW_PG_COMPOUND : 0) | flags);
+	gw_u32_store_release(&page->index, index);
+}
+
 void
 gw_split_piece(struct gw_machine *m, gw_pfn_t head, gw_pfn_t i, unsigned order, uint32_t index,
 	uint32_t flags)
 {
 	struct gw_page *page = gw_page(m, head + i);
 
-	make_tails(page, order);
-	if (i == 0) {
+	if (i == 0)
 		set_order(page, order);
-		return;
-	}
-	gw_u32_store_relaxed(&page->mapcount, 0);
-	gw_ptr_store_relaxed(&page->owner, gw_ptr_load_relaxed(&gw_page(m, head)->owner));
-	/* The type before the index: gw_page_head() */
-	gw_u32_store_relaxed(&page->flags,
-		gw_flags_make(GW_PAGE_USED, order) | (order > 0 ? GW_PG_COMPOUND : 0) | flags);
-	gw_u32_store_release(&page->index, index);
+	else
+		make_head(page, gw_page(m, head), order, index, flags);
+	/* The head before its tails: who comes from one of these finds a page, and its lock. */
+	make_tails(page, order);
 }
 
 void

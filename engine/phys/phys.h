@@ -219,7 +219,8 @@ GW_MUST_CHECK int gw_page_extra_make(struct gw_machine *m);
 /*
  * The first frame of the page in use that pfn is part of; pfn itself otherwise (C10). Also for who
  * has no reference, and may see the page being split: a frame that is a tail before and after its
- * index was read had that index (gw_split_piece() changes the type first).
+ * index was read had that index (gw_split_piece() changes the type first), and the frame that it
+ * names is a head before any tail names it.
  */
 static inline gw_pfn_t
 gw_page_head(const struct gw_machine *m, gw_pfn_t pfn)

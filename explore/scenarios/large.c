@@ -25,10 +25,10 @@ map_page(struct gw_large *l, gw_vaddr_t at, uint64_t len)
 }
 
 int
-gw_large_make(struct gw_large *l, gw_vaddr_t at, uint64_t len)
+gw_large_make(struct gw_large *l, unsigned order, gw_vaddr_t at, uint64_t len)
 {
 	const struct gw_thp_tunables thp = {
-		.enabled = GW_THP_ALWAYS, .orders = 1u << GW_LARGE_ORDER, .max_ptes_none = 511};
+		.enabled = GW_THP_ALWAYS, .orders = 1u << order, .max_ptes_none = 511};
 	int err = gw_machine_set_thp(l->m, &thp);
 
 	if (!err)
@@ -49,7 +49,8 @@ gw_large_setup(void *state)
 	struct gw_large *l = state;
 	int err = gw_small_machine(2, &l->m);
 
-	return err ? err : gw_large_make(l, 0x200000, GW_LARGE_FRAMES * GW_PAGE_SIZE);
+	return err ? err
+		   : gw_large_make(l, GW_LARGE_ORDER, 0x200000, GW_LARGE_FRAMES * GW_PAGE_SIZE);
 }
 
 static bool

@@ -41,6 +41,7 @@ extern const struct gw_explore_scenario gw_scenario_split_fault;
 extern const struct gw_explore_scenario gw_scenario_split_fork;
 extern const struct gw_explore_scenario gw_scenario_split_freeze;
 extern const struct gw_explore_scenario gw_scenario_split_migrate;
+extern const struct gw_explore_scenario gw_scenario_split_pieces;
 extern const struct gw_explore_scenario gw_scenario_split_recheck;
 extern const struct gw_explore_scenario gw_scenario_split_reclaim;
 extern const struct gw_explore_scenario gw_scenario_split_soft_dirty;
@@ -189,8 +190,9 @@ struct gw_large {
 };
 
 int gw_large_setup(void *state);
-/* The same on a machine that is there: the page is the first of a VMA of so many bytes. */
-GW_MUST_CHECK int gw_large_make(struct gw_large *l, gw_vaddr_t at, uint64_t len);
+/* The same on a machine that is there: the page is the first of a VMA of so many bytes. Of a higher
+ * order, its other frames are zeros. */
+GW_MUST_CHECK int gw_large_make(struct gw_large *l, unsigned order, gw_vaddr_t at, uint64_t len);
 /* Take a reference and the lock of the page's first frame, and split the page if it is one. */
 int gw_large_try_split(struct gw_machine *m, gw_pfn_t pfn);
 void gw_large_split(void *state);

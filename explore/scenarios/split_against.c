@@ -4,7 +4,8 @@
  *
  * None of these is about a fix. Document B replaced a split that nothing could disturb, for it held
  * the lock that all others need, by one that others may meet at each of its steps; so here are
- * those who may: a second split, a fork, an exit, a write, a migration, reclaim, a collapse.
+ * those who may: a second split, a fork, an exit, a write, a read, a migration, reclaim, a
+ * collapse.
  */
 #include <string.h>
 
@@ -174,6 +175,67 @@ const struct gw_explore_scenario gw_scenario_split_fault = {
 	.describe = gw_large_describe,
 };
 
+/* ---- a read, while pieces are made that are large themselves ---- */
+
+static int
+setup_pieces(void *state)
+{
+	struct gw_large *l = state;
+	int err = gw_small_machine(2, &l->m);
+
+	if (err)
+		return err;
+	return gw_large_make(l, GW_LARGE_ORDER + 1, 0x200000, 2 * GW_LARGE_FRAMES * GW_PAGE_SIZE);
+}
+
+static void
+split_in_two(void *state)
+{
+	struct gw_large *l = state;
+
+	gw_get_page(l->m, l->pfn);
+	gw_page_lock(l->m, l->pfn);
+	l->split = gw_split_huge_to_order(l->m, l->pfn, GW_LARGE_ORDER, NULL);
+	gw_page_unlock(l->m, l->pfn);
+	gw_put_page(l->m, l->pfn);
+}
+
+/* A frame within the second piece: its head is found by what the frame says meanwhile. */
+static void
+read_inside(void *state)
+{
+	struct gw_large *l = state;
+	uint64_t value;
+
+	l->err = gw_cpu_load(l->mm, l->addr + (GW_LARGE_FRAMES + 1) * GW_PAGE_SIZE, &value);
+	gw_explore_check(l->err || value == 0);
+}
+
+static void
+check_pieces(void *state)
+{
+	struct gw_large *l = state;
+	gw_pfn_t second = l->pfn + GW_LARGE_FRAMES;
+
+	gw_explore_check(l->split == 0 && l->err == 0);
+	gw_explore_check(gw_page_head(l->m, second + 1) == second);
+	gw_large_check_bytes(l->mm, l->addr);
+}
+
+const struct gw_explore_scenario gw_scenario_split_pieces = {
+	.name = "split-pieces",
+	.row = "B10, C10",
+	.story = "a program waits for a page that is split into large ones, and waits for a frame "
+		 "that is no page yet",
+	.state_size = sizeof(struct gw_large),
+	.setup = setup_pieces,
+	.tasks = {{.name = "splitter", .run = split_in_two},
+		{.name = "reader", .run = read_inside, .cpu = 1}},
+	.check = check_pieces,
+	.teardown = gw_large_teardown,
+	.describe = gw_large_describe,
+};
+
 /* ---- a migration ---- */
 
 /* One new page is to be had: ten passes make more runs. */
@@ -289,7 +351,7 @@ setup_huge(void *state)
 	struct gw_large *l = state;
 	int err = gw_huge_machine(&l->m);
 
-	return err ? err : gw_large_make(l, GW_HUGE_AT, GW_HUGE_BYTES);
+	return err ? err : gw_large_make(l, GW_LARGE_ORDER, GW_HUGE_AT, GW_HUGE_BYTES);
 }
 
 static void

@@ -37,6 +37,7 @@ const struct gw_explore_scenario *const gw_explore_scenarios[] = {
 	&gw_scenario_split_fork,
 	&gw_scenario_split_freeze,
 	&gw_scenario_split_migrate,
+	&gw_scenario_split_pieces,
 	&gw_scenario_split_recheck,
 	&gw_scenario_split_reclaim,
 	&gw_scenario_split_soft_dirty,
