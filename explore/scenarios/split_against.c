@@ -12,44 +12,6 @@
 #include "explore/scenarios/scenarios.h"
 #include "godwit/soft.h"
 
-struct against {
-	struct gw_large large; /* first: its functions know nothing of the rest */
-	struct gw_mm *child;
-	struct gw_page_list list;
-};
-
-/* Whatever came of the split: nothing is lost. */
-static void
-check_bytes(void *state)
-{
-	struct gw_large *l = state;
-
-	gw_explore_check(l->split == 0 || l->split == 1 || l->split == -EBUSY);
-	gw_large_check_bytes(l->mm, l->addr);
-}
-
-/* ---- another split ---- */
-
-static void
-split_too(void *state)
-{
-	struct gw_large *l = state;
-
-	l->err = gw_large_try_split(l->m, l->pfn);
-}
-
-/* Each may be in the other's way, but not both have done it. */
-static void
-check_twice(void *state)
-{
-	struct gw_large *l = state;
-
-	gw_explore_check(!(l->split == 0 && l->err == 0));
-	if (l->err == 0)
-		l->split = 0;
-	gw_large_check(l);
-}
-
 const struct gw_explore_scenario gw_scenario_split_twice = {
 	.name = "split-twice",
 	.row = "B3, B4",
@@ -57,74 +19,24 @@ const struct gw_explore_scenario gw_scenario_split_twice = {
 	.state_size = sizeof(struct gw_large),
 	.setup = gw_large_setup,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
-		{.name = "other splitter", .run = split_too, .cpu = 1}},
-	.check = check_twice,
+		{.name = "other splitter", .run = gw_large_split_too, .cpu = 1}},
+	.check = gw_large_check_twice,
 	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,
 };
-
-/* ---- fork ---- */
-
-static void
-fork_space(void *state)
-{
-	struct against *a = state;
-
-	a->large.err = gw_mm_fork(a->large.mm, &a->child);
-}
-
-static void
-check_fork(void *state)
-{
-	struct against *a = state;
-
-	gw_explore_check(a->large.err == 0);
-	gw_large_check(&a->large);
-	gw_large_check_bytes(a->child, a->large.addr);
-}
-
-static void
-teardown_fork(void *state)
-{
-	struct against *a = state;
-
-	gw_mm_put(a->child);
-	gw_large_teardown(&a->large);
-}
 
 const struct gw_explore_scenario gw_scenario_split_fork = {
 	.name = "split-fork",
 	.row = "B6, B13",
 	.story = "a fork copies some entries before their page is split, and others while it is",
-	.state_size = sizeof(struct against),
+	.state_size = sizeof(struct gw_large),
 	.setup = gw_large_setup,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
-		{.name = "parent", .run = fork_space, .cpu = 1}},
-	.check = check_fork,
-	.teardown = teardown_fork,
+		{.name = "parent", .run = gw_large_fork, .cpu = 1}},
+	.check = gw_large_check_fork,
+	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,
 };
-
-/* ---- exit ---- */
-
-static void
-exit_space(void *state)
-{
-	struct gw_large *l = state;
-	struct gw_mm *mm = l->mm;
-
-	l->mm = NULL;
-	gw_mm_put(mm);
-}
-
-static void
-check_exit(void *state)
-{
-	const struct gw_large *l = state;
-
-	gw_explore_check(l->split == 0 || l->split == 1 || l->split == -EBUSY);
-	gw_explore_check(gw_flags_type(gw_page_flags(gw_page(l->m, l->pfn))) != GW_PAGE_USED);
-}
 
 const struct gw_explore_scenario gw_scenario_split_exit = {
 	.name = "split-exit",
@@ -134,32 +46,11 @@ const struct gw_explore_scenario gw_scenario_split_exit = {
 	.state_size = sizeof(struct gw_large),
 	.setup = gw_large_setup,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
-		{.name = "exiter", .run = exit_space, .cpu = 1}},
-	.check = check_exit,
+		{.name = "exiter", .run = gw_large_exit, .cpu = 1}},
+	.check = gw_large_check_exit,
 	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,
 };
-
-/* ---- a write ---- */
-
-static void
-add_ten(void *state)
-{
-	struct gw_large *l = state;
-
-	l->err = gw_cpu_add(l->mm, l->addr + GW_PAGE_SIZE, 10, NULL);
-}
-
-static void
-check_write(void *state)
-{
-	struct gw_large *l = state;
-	uint64_t sum;
-
-	gw_explore_check(l->err == 0);
-	gw_explore_check(gw_cpu_add(l->mm, l->addr + GW_PAGE_SIZE, (uint64_t)-10, &sum) == 0);
-	gw_large_check(l);
-}
 
 const struct gw_explore_scenario gw_scenario_split_fault = {
 	.name = "split-fault",
@@ -168,50 +59,21 @@ const struct gw_explore_scenario gw_scenario_split_fault = {
 	.state_size = sizeof(struct gw_large),
 	.setup = gw_large_setup,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
-		{.name = "writer", .run = add_ten, .cpu = 1}},
-	.check = check_write,
+		{.name = "writer", .run = gw_large_write, .cpu = 1}},
+	.check = gw_large_check_write,
 	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,
 };
-
-/* ---- a migration ---- */
-
-/* One new page is to be had: ten passes make more runs. */
-static int
-new_page_once(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
-{
-	bool *had = ctx;
-
-	if (*had)
-		return -ENOMEM;
-	*had = true;
-	return gw_small_new_page(NULL, m, src, order, dst);
-}
-
-static void
-migrate(void *state)
-{
-	struct against *a = state;
-	struct gw_large *l = &a->large;
-	bool had = false;
-	const struct gw_migrate_target target = {.get_new_page = new_page_once, .ctx = &had};
-
-	if (gw_small_isolate(l->m, l->pfn, &a->list))
-		return;
-	l->err = gw_migrate_pages(
-		l->m, &a->list, &target, GW_MIGRATE_ASYNC, GW_MR_NUMA_MISPLACED, NULL);
-	gw_putback_movable_pages(l->m, &a->list);
-}
 
 const struct gw_explore_scenario gw_scenario_split_migrate = {
 	.name = "split-migrate",
 	.row = "B3, B6",
 	.story = "a large page is split while it moves, or moves while it is split",
-	.state_size = sizeof(struct against),
+	.state_size = sizeof(struct gw_large),
 	.setup = gw_large_setup,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
-		{.name = "migrator", .run = migrate, .cpu = 1}},
-	.check = check_bytes,
+		{.name = "migrator", .run = gw_large_migrate, .cpu = 1}},
+	.check = gw_large_check_moved,
 	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,
 };
@@ -258,25 +120,24 @@ setup_swap(void *state)
 static void
 reclaim(void *state)
 {
-	struct against *a = state;
-	struct gw_machine *m = a->large.m;
+	struct gw_large *l = state;
 
-	gw_page_list_init(&a->list);
-	if (gw_lru_isolate(m, a->large.pfn, GW_ISOLATE_BOTH))
+	gw_page_list_init(&l->list);
+	if (gw_lru_isolate(l->m, l->pfn, GW_ISOLATE_BOTH))
 		return;
-	gw_list_push_back(m, &a->list, a->large.pfn);
-	(void)gw_reclaim_pages(m, &a->list);
+	gw_list_push_back(l->m, &l->list, l->pfn);
+	(void)gw_reclaim_pages(l->m, &l->list);
 }
 
 const struct gw_explore_scenario gw_scenario_split_reclaim = {
 	.name = "split-reclaim",
 	.row = "B3, B6",
 	.story = "a large page is split while reclaim, which wants its frames, splits it, too",
-	.state_size = sizeof(struct against),
+	.state_size = sizeof(struct gw_large),
 	.setup = setup_swap,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
 		{.name = "reclaimer", .run = reclaim, .cpu = 1}},
-	.check = check_bytes,
+	.check = gw_large_check_moved,
 	.describe = gw_large_describe,
 	.grows = true,
 };
@@ -289,7 +150,7 @@ setup_huge(void *state)
 	struct gw_large *l = state;
 	int err = gw_huge_machine(&l->m);
 
-	return err ? err : gw_large_make(l, GW_HUGE_AT, GW_HUGE_BYTES);
+	return err ? err : gw_large_make(l, GW_LARGE_ORDER, GW_HUGE_AT, GW_HUGE_BYTES);
 }
 
 static void
@@ -308,7 +169,7 @@ const struct gw_explore_scenario gw_scenario_split_collapse = {
 	.setup = setup_huge,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
 		{.name = "collapser", .run = collapse, .cpu = 1}},
-	.check = check_bytes,
+	.check = gw_large_check_moved,
 	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,
 };
