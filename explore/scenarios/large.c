@@ -3,9 +3,11 @@
  * large.c - the state and the tasks of scenarios about a large page that one address space maps and
  * one task splits: a page of as few frames as there can be, or a huge one.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/store/store.h"
 #include "explore/scenarios/scenarios.h"
 #include "godwit/soft.h"
 
@@ -32,12 +34,23 @@ map_page(struct gw_large *l, gw_vaddr_t at, uint64_t len)
 	return err;
 }
 
+/* Faults make pages of this order where they can. */
+static int
+large_pages(struct gw_machine *m, unsigned order)
+{
+	struct gw_thp_tunables thp;
+
+	gw_thp_tunables_init(&thp);
+	thp.enabled = GW_THP_ALWAYS;
+	thp.orders = 1u << order;
+	thp.shrink_underused = false;
+	return gw_machine_set_thp(m, &thp);
+}
+
 int
 gw_large_make(struct gw_large *l, unsigned order, gw_vaddr_t at, uint64_t len)
 {
-	const struct gw_thp_tunables thp = {
-		.enabled = GW_THP_ALWAYS, .orders = 1u << order, .max_ptes_none = 511};
-	int err = gw_machine_set_thp(l->m, &thp);
+	int err = large_pages(l->m, order);
 
 	l->order = order;
 	if (!err)
@@ -68,7 +81,6 @@ gw_large_setup_huge(void *state)
 	struct gw_large *l = state;
 	int err = gw_huge_machine(&l->m);
 
-	l->pieces = GW_PMD_ORDER - 1;
 	return err ? err : gw_large_make(l, GW_PMD_ORDER, GW_HUGE_AT, GW_HUGE_BYTES);
 }
 
@@ -102,7 +114,7 @@ try_split(const struct gw_large *l)
 		return 1;
 	gw_page_lock(l->m, l->pfn);
 	if (gw_large_is_whole(l))
-		err = gw_split_huge_to_order(l->m, l->pfn, l->pieces, NULL);
+		err = gw_split_huge(l->m, l->pfn);
 	gw_page_unlock(l->m, l->pfn);
 	gw_put_page(l->m, l->pfn);
 	return err;
@@ -283,6 +295,79 @@ gw_large_migrate(void *state)
 	gw_putback_movable_pages(l->m, &l->list);
 }
 
+void
+gw_large_collapse(void *state)
+{
+	struct gw_large *l = state;
+
+	l->err = gw_collapse(l->mm, l->addr, GW_HUGE_BYTES, NULL);
+}
+
+/* ---- reclaim ---- */
+
+#define SLOTS (1u << GW_PMD_ORDER)
+
+/* A swap area that keeps the first word of each slot. */
+static int
+read_slot(void *ctx, uint64_t index, void *bytes)
+{
+	const uint64_t *words = ctx;
+
+	gw_explore_access(&words[index], false);
+	memset(bytes, 0, GW_PAGE_SIZE);
+	memcpy(bytes, &words[index], sizeof(*words));
+	return 0;
+}
+
+static int
+write_slot(void *ctx, uint64_t index, const void *bytes)
+{
+	uint64_t *words = ctx;
+
+	gw_explore_access(&words[index], true);
+	memcpy(&words[index], bytes, sizeof(*words));
+	return 0;
+}
+
+static const struct gw_backing_ops area = {.read = read_slot, .write = write_slot};
+
+static int
+swap_on(struct gw_large *l)
+{
+	uint64_t *words = gw_explore_alloc(SLOTS * sizeof(*words));
+
+	return words ? gw_swap_on(l->m, &area, words, SLOTS) : -ENOMEM;
+}
+
+int
+gw_large_setup_swap(void *state)
+{
+	int err = gw_large_setup(state);
+
+	return err ? err : swap_on(state);
+}
+
+int
+gw_large_setup_huge_swap(void *state)
+{
+	int err = gw_large_setup_huge(state);
+
+	return err ? err : swap_on(state);
+}
+
+/* What MADV_PAGEOUT does to pages that are mapped once. */
+void
+gw_large_reclaim(void *state)
+{
+	struct gw_large *l = state;
+
+	gw_page_list_init(&l->list);
+	if (gw_lru_isolate(l->m, l->pfn, GW_ISOLATE_BOTH))
+		return;
+	gw_list_push_back(l->m, &l->list, l->pfn);
+	(void)gw_reclaim_pages(l->m, &l->list);
+}
+
 /* ---- describing ---- */
 
 static char
@@ -319,26 +404,10 @@ gw_large_describe(const void *state, char *line, size_t size)
 
 /* ---- huge pages ---- */
 
-/* A huge page, its copy, and two more that tables are made of. */
-#define HUGE_FRAMES ((gw_pfn_t)4 << GW_PMD_ORDER)
-
 int
 gw_huge_machine(struct gw_machine **out)
 {
-	const struct gw_thp_tunables thp = {
-		.enabled = GW_THP_ALWAYS, .orders = 1u << GW_PMD_ORDER, .max_ptes_none = 511};
-	struct gw_zone_config zone = {.name = "Normal", .end = HUGE_FRAMES};
-	struct gw_machine_config config;
-	int err;
+	int err = gw_small_machine(2, out);
 
-	gw_machine_config_init(&config);
-	config.n_cpus = 2;
-	config.max_order = GW_PMD_ORDER;
-	config.pageblock_order = GW_PMD_ORDER;
-	config.n_frames = HUGE_FRAMES;
-	config.zones = &zone;
-	config.n_zones = 1;
-	config.lru_batch = 0;
-	err = gw_explore_machine(&config, out, NULL);
-	return err ? err : gw_machine_set_thp(*out, &thp);
+	return err ? err : large_pages(*out, GW_PMD_ORDER);
 }

@@ -40,7 +40,24 @@ extern const struct gw_explore_scenario gw_scenario_split_exit;
 extern const struct gw_explore_scenario gw_scenario_split_fault;
 extern const struct gw_explore_scenario gw_scenario_split_fork;
 extern const struct gw_explore_scenario gw_scenario_split_freeze;
+extern const struct gw_explore_scenario gw_scenario_split_huge_collapse;
+extern const struct gw_explore_scenario gw_scenario_split_huge_exit;
+extern const struct gw_explore_scenario gw_scenario_split_huge_fault;
+extern const struct gw_explore_scenario gw_scenario_split_huge_fork;
+extern const struct gw_explore_scenario gw_scenario_split_huge_migrate;
+extern const struct gw_explore_scenario gw_scenario_split_huge_pin;
+extern const struct gw_explore_scenario gw_scenario_split_huge_reclaim;
+extern const struct gw_explore_scenario gw_scenario_split_huge_twice;
+extern const struct gw_explore_scenario gw_scenario_split_huge_unmap;
 extern const struct gw_explore_scenario gw_scenario_split_migrate;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_cow;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_exit;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_fault;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_fork;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_migrate;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_page;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_twice;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_unmap;
 extern const struct gw_explore_scenario gw_scenario_split_recheck;
 extern const struct gw_explore_scenario gw_scenario_split_reclaim;
 extern const struct gw_explore_scenario gw_scenario_split_soft_dirty;
@@ -188,18 +205,21 @@ struct gw_large {
 	struct gw_mm *mm;
 	struct gw_mm *child; /* if somebody forks */
 	gw_vaddr_t addr;
-	gw_pfn_t pfn;	 /* the head */
-	unsigned order;	 /* of the page */
-	unsigned pieces; /* the order that it is split to */
+	gw_pfn_t pfn;	/* the head */
+	unsigned order; /* of the page */
 	int split; /* what the split returned; 1: somebody else had split the page, or had it */
 	int err;   /* of the other task */
 	struct gw_page_list list;
 };
 
-/* A page of GW_LARGE_ORDER, mapped frame by frame, and split into frames. */
+/* A page of GW_LARGE_ORDER, mapped frame by frame, and split
+ * into frames. */
 int gw_large_setup(void *state);
-/* A huge page, mapped by one huge entry, and split into halves: 512 pieces are more steps. */
+/* A huge page, mapped by one huge entry. */
 int gw_large_setup_huge(void *state);
+/* The same two with a swap area. */
+int gw_large_setup_swap(void *state);
+int gw_large_setup_huge_swap(void *state);
 /* On a machine that is there: the page is the first of a VMA of so many bytes. */
 GW_MUST_CHECK int gw_large_make(struct gw_large *l, unsigned order, gw_vaddr_t at, uint64_t len);
 void gw_large_teardown(void *state);
@@ -231,12 +251,14 @@ void gw_large_check_write(void *state);
 /* Unmaps the second quarter's first frame; the others keep their bytes. */
 void gw_large_unmap(void *state);
 void gw_large_check_unmap(void *state);
-/* Isolates the page and tries once to move it: the page may be elsewhere, or somebody else's. */
+/* Isolates the page and tries once to move it; makes a huge page of its range; isolates and
+ * reclaims it, to swap: the page may be elsewhere, or somebody else's. */
 void gw_large_migrate(void *state);
+void gw_large_collapse(void *state);
+void gw_large_reclaim(void *state);
 void gw_large_check_moved(void *state);
 
-/* Two CPUs and four huge pages' worth of frames; faults make huge pages. Runs take a millisecond.
- */
+/* gw_small_machine() of two CPUs; faults make huge pages, of 8 frames (godwit/mm.h). */
 GW_MUST_CHECK int gw_huge_machine(struct gw_machine **out);
 
 /* ---- nodes.c ---- */

@@ -6,11 +6,7 @@
  * the lock that all others need, by one that others may meet at each of its steps; so here are
  * those who may: a second split, a fork, an exit, a write, a migration, reclaim, a collapse.
  */
-#include <string.h>
-
-#include "engine/store/store.h"
 #include "explore/scenarios/scenarios.h"
-#include "godwit/soft.h"
 
 const struct gw_explore_scenario gw_scenario_split_twice = {
 	.name = "split-twice",
@@ -78,74 +74,22 @@ const struct gw_explore_scenario gw_scenario_split_migrate = {
 	.describe = gw_large_describe,
 };
 
-/* ---- reclaim ---- */
-
-#define SLOTS 8
-
-/* A swap area that keeps the first word of each slot. */
-static int
-read_slot(void *ctx, uint64_t index, void *bytes)
-{
-	const uint64_t *words = ctx;
-
-	gw_explore_access(&words[index], false);
-	memset(bytes, 0, GW_PAGE_SIZE);
-	memcpy(bytes, &words[index], sizeof(*words));
-	return 0;
-}
-
-static int
-write_slot(void *ctx, uint64_t index, const void *bytes)
-{
-	uint64_t *words = ctx;
-
-	gw_explore_access(&words[index], true);
-	memcpy(&words[index], bytes, sizeof(*words));
-	return 0;
-}
-
-static const struct gw_backing_ops area = {.read = read_slot, .write = write_slot};
-
-static int
-setup_swap(void *state)
-{
-	struct gw_large *l = state;
-	uint64_t *words = gw_explore_alloc(SLOTS * sizeof(*words));
-	int err = words ? gw_large_setup(state) : -ENOMEM;
-
-	return err ? err : gw_swap_on(l->m, &area, words, SLOTS);
-}
-
-/* What MADV_PAGEOUT does to pages that are mapped once. */
-static void
-reclaim(void *state)
-{
-	struct gw_large *l = state;
-
-	gw_page_list_init(&l->list);
-	if (gw_lru_isolate(l->m, l->pfn, GW_ISOLATE_BOTH))
-		return;
-	gw_list_push_back(l->m, &l->list, l->pfn);
-	(void)gw_reclaim_pages(l->m, &l->list);
-}
-
 const struct gw_explore_scenario gw_scenario_split_reclaim = {
 	.name = "split-reclaim",
 	.row = "B3, B6",
 	.story = "a large page is split while reclaim, which wants its frames, splits it, too",
 	.state_size = sizeof(struct gw_large),
-	.setup = setup_swap,
+	.setup = gw_large_setup_swap,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
-		{.name = "reclaimer", .run = reclaim, .cpu = 1}},
+		{.name = "reclaimer", .run = gw_large_reclaim, .cpu = 1}},
 	.check = gw_large_check_moved,
 	.describe = gw_large_describe,
 	.grows = true,
 };
 
-/* ---- a collapse ---- */
-
+/* In a huge page's range, so that there is something to collapse. */
 static int
-setup_huge(void *state)
+setup_in_huge_range(void *state)
 {
 	struct gw_large *l = state;
 	int err = gw_huge_machine(&l->m);
@@ -153,22 +97,14 @@ setup_huge(void *state)
 	return err ? err : gw_large_make(l, GW_LARGE_ORDER, GW_HUGE_AT, GW_HUGE_BYTES);
 }
 
-static void
-collapse(void *state)
-{
-	struct gw_large *l = state;
-
-	l->err = gw_collapse(l->mm, l->addr, GW_HUGE_BYTES, NULL);
-}
-
 const struct gw_explore_scenario gw_scenario_split_collapse = {
 	.name = "split-collapse",
 	.row = "B4",
 	.story = "a large page is split while its frames become part of a huge one",
 	.state_size = sizeof(struct gw_large),
-	.setup = setup_huge,
+	.setup = setup_in_huge_range,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
-		{.name = "collapser", .run = collapse, .cpu = 1}},
+		{.name = "collapser", .run = gw_large_collapse, .cpu = 1}},
 	.check = gw_large_check_moved,
 	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,
