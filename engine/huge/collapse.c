@@ -50,7 +50,7 @@ struct collapse {
 	gw_pfn_t page;	/* the new one */
 	/* Seen by one look over the entries. */
 	unsigned none, swap, shared, young;
-	uint64_t swapped[GW_PTES_PER_TABLE / 64]; /* a bit each */
+	uint64_t swapped[(GW_PTES_PER_TABLE + 63) / 64]; /* a bit each */
 	/* From L4 on. */
 	struct gw_vma *vma;
 	struct gw_detached table;

@@ -47,8 +47,8 @@ enum gw_pte_kind {
 	GW_PTE_IS_SWAP
 };
 
-#define GW_PTES_PER_TABLE 512
-#define GW_PMD_ORDER	  9 /* of a huge page: 2^9 frames, as many as a lowest table has entries */
+#define GW_PMD_ORDER	  GW_HUGE_ORDER /* of what one word of the second level can map */
+#define GW_PTES_PER_TABLE (1u << GW_PMD_ORDER)
 
 static inline enum gw_pte_kind
 gw_pte_kind(gw_pte_t pte)

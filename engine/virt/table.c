@@ -19,12 +19,18 @@
 #include "engine/virt/virt_internal.h"
 
 #define LEVELS	   4
-#define LEVEL_BITS 9
+#define LEVEL_BITS 9 /* but for the lowest level, which has GW_PMD_ORDER: as many by default */
 
 static unsigned
 level_shift(unsigned level)
 {
-	return GW_PAGE_SHIFT + LEVEL_BITS * level;
+	return GW_PAGE_SHIFT + LEVEL_BITS * level - (level ? LEVEL_BITS - GW_PMD_ORDER : 0);
+}
+
+static unsigned
+level_words(unsigned level)
+{
+	return level ? 1u << LEVEL_BITS : GW_PTES_PER_TABLE;
 }
 
 gw_atomic_u64 *
@@ -36,7 +42,7 @@ gw_table_words(const struct gw_mm *mm, gw_pfn_t table)
 static gw_atomic_u64 *
 table_word(const struct gw_mm *mm, gw_pfn_t table, unsigned level, gw_vaddr_t addr)
 {
-	return &gw_table_words(mm, table)[addr >> level_shift(level) & (GW_PTES_PER_TABLE - 1)];
+	return &gw_table_words(mm, table)[addr >> level_shift(level) & (level_words(level) - 1)];
 }
 
 /* The table of the lowest level, from `lowest` on, that addr has one of; *level says which. */
@@ -268,7 +274,7 @@ detach(struct gw_mm *mm, gw_atomic_u64 *word, unsigned level, struct detached *d
 		check_empty(mm, table);
 		return;
 	}
-	for (unsigned i = 0; i < GW_PTES_PER_TABLE; i++) {
+	for (unsigned i = 0; i < level_words(level); i++) {
 		gw_atomic_u64 *below = &gw_table_words(mm, table)[i];
 
 		if (gw_u64_load_relaxed(below))

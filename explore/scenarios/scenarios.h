@@ -40,8 +40,25 @@ extern const struct gw_explore_scenario gw_scenario_split_exit;
 extern const struct gw_explore_scenario gw_scenario_split_fault;
 extern const struct gw_explore_scenario gw_scenario_split_fork;
 extern const struct gw_explore_scenario gw_scenario_split_freeze;
+extern const struct gw_explore_scenario gw_scenario_split_huge_collapse;
+extern const struct gw_explore_scenario gw_scenario_split_huge_exit;
+extern const struct gw_explore_scenario gw_scenario_split_huge_fault;
+extern const struct gw_explore_scenario gw_scenario_split_huge_fork;
+extern const struct gw_explore_scenario gw_scenario_split_huge_migrate;
+extern const struct gw_explore_scenario gw_scenario_split_huge_pin;
+extern const struct gw_explore_scenario gw_scenario_split_huge_reclaim;
+extern const struct gw_explore_scenario gw_scenario_split_huge_twice;
+extern const struct gw_explore_scenario gw_scenario_split_huge_unmap;
 extern const struct gw_explore_scenario gw_scenario_split_migrate;
 extern const struct gw_explore_scenario gw_scenario_split_pieces;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_cow;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_exit;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_fault;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_fork;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_migrate;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_page;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_twice;
+extern const struct gw_explore_scenario gw_scenario_split_pmd_unmap;
 extern const struct gw_explore_scenario gw_scenario_split_recheck;
 extern const struct gw_explore_scenario gw_scenario_split_reclaim;
 extern const struct gw_explore_scenario gw_scenario_split_soft_dirty;
@@ -176,41 +193,73 @@ void gw_faulters_scenario(enum gw_wait_era era, unsigned n, struct gw_explore_sc
 
 /* ---- large.c: the state and the tasks of scenarios about a large page that is split ---- */
 
-#define GW_LARGE_ORDER	2
-#define GW_LARGE_FRAMES 4
-
-/* An address space that maps one large page, frame i of which has i + 1 in its first word. */
-struct gw_large {
-	struct gw_machine *m;
-	struct gw_mm *mm;
-	gw_vaddr_t addr;
-	gw_pfn_t pfn; /* the head */
-	int split;    /* what the split returned; 1: somebody else had split the page, or had it */
-	int err;      /* of the other task */
-};
-
-int gw_large_setup(void *state);
-/* The same on a machine that is there: the page is the first of a VMA of so many bytes. Of a higher
- * order, its other frames are zeros. */
-GW_MUST_CHECK int gw_large_make(struct gw_large *l, unsigned order, gw_vaddr_t at, uint64_t len);
-/* Take a reference and the lock of the page's first frame, and split the page if it is one. */
-int gw_large_try_split(struct gw_machine *m, gw_pfn_t pfn);
-void gw_large_split(void *state);
-/* The other task unmaps the page's second frame. */
-void gw_large_unmap(void *state);
-/* Each frame is where it was in the address space, with its bytes. */
-void gw_large_check_bytes(struct gw_mm *mm, gw_vaddr_t addr);
-/* That, and the page has been split, or was in use by others and is whole. */
-void gw_large_check(void *state);
-void gw_large_teardown(void *state);
-/* "frame 8: refs 5, maps 4, order 2; entries: w8 w9 M10 M11" */
-void gw_large_describe(const void *state, char *line, size_t size);
+#define GW_LARGE_ORDER 2
+#define GW_LARGE_PARTS 4 /* of a page of that order its frames */
 
 #define GW_HUGE_AT    ((gw_vaddr_t)1 << 30)
 #define GW_HUGE_BYTES ((uint64_t)GW_PAGE_SIZE << GW_PMD_ORDER)
 
-/* Two CPUs and four huge pages' worth of frames; faults make huge pages. Runs take a millisecond.
- */
+/* An address space that maps one large page, in a quarter of which the first word is 1, in the next
+ * 2, and so on. */
+struct gw_large {
+	struct gw_machine *m;
+	struct gw_mm *mm;
+	struct gw_mm *child; /* if somebody forks */
+	gw_vaddr_t addr;
+	gw_pfn_t pfn;	/* the head */
+	unsigned order; /* of the page */
+	int split; /* what the split returned; 1: somebody else had split the page, or had it */
+	int err;   /* of the other task */
+	struct gw_page_list list;
+};
+
+/* A page of GW_LARGE_ORDER, mapped frame by frame, and split
+ * into frames. */
+int gw_large_setup(void *state);
+/* A huge page, mapped by one huge entry. */
+int gw_large_setup_huge(void *state);
+/* The same two with a swap area. */
+int gw_large_setup_swap(void *state);
+int gw_large_setup_huge_swap(void *state);
+/* On a machine that is there: the page is the first of a VMA of so many bytes. */
+GW_MUST_CHECK int gw_large_make(struct gw_large *l, unsigned order, gw_vaddr_t at, uint64_t len);
+void gw_large_teardown(void *state);
+/* Where the page's quarter begins. */
+gw_vaddr_t gw_large_part(const struct gw_large *l, unsigned i);
+/* Nobody has split the page. Of a page that has not moved. */
+bool gw_large_is_whole(const struct gw_large *l);
+void gw_large_split(void *state);
+/* Each quarter is where it was in the address space, with its bytes. */
+void gw_large_check_bytes(const struct gw_large *l, struct gw_mm *mm);
+/* That, and the page has been split, or was in use by others and is whole. */
+void gw_large_check(void *state);
+/* "frame 8: refs 5, maps 4, order 2; entries: w8 w9 M10 M11" */
+void gw_large_describe(const void *state, char *line, size_t size);
+
+/* Other tasks, and what must hold after them. It splits the page, too: not both have done it. */
+void gw_large_split_too(void *state);
+void gw_large_check_twice(void *state);
+/* Takes a reference, and gives it up: gw_large_check(). */
+void gw_large_pin(void *state);
+void gw_large_fork(void *state);
+void gw_large_check_fork(void *state);
+/* The address space goes; and with it the page. */
+void gw_large_exit(void *state);
+void gw_large_check_exit(void *state);
+/* Adds to the second quarter's first word. */
+void gw_large_write(void *state);
+void gw_large_check_write(void *state);
+/* Unmaps the second quarter's first frame; the others keep their bytes. */
+void gw_large_unmap(void *state);
+void gw_large_check_unmap(void *state);
+/* Isolates the page and tries once to move it; makes a huge page of its range; isolates and
+ * reclaims it, to swap: the page may be elsewhere, or somebody else's. */
+void gw_large_migrate(void *state);
+void gw_large_collapse(void *state);
+void gw_large_reclaim(void *state);
+void gw_large_check_moved(void *state);
+
+/* gw_small_machine() of two CPUs; faults make huge pages, of 8 frames (godwit/mm.h). */
 GW_MUST_CHECK int gw_huge_machine(struct gw_machine **out);
 
 /* ---- nodes.c ---- */

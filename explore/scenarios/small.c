@@ -153,6 +153,15 @@ entry_name(gw_pte_t pte)
 	}
 }
 
+/* As in engine/virt/table.c. */
+static unsigned
+word_of(gw_vaddr_t addr, unsigned level)
+{
+	if (level == 0)
+		return addr >> GW_PAGE_SHIFT & (GW_PTES_PER_TABLE - 1);
+	return addr >> (GW_PAGE_SHIFT + GW_PMD_ORDER + 9 * (level - 1)) & 511;
+}
+
 gw_pte_t
 gw_small_entry(const struct gw_mm *mm, gw_vaddr_t addr)
 {
@@ -162,8 +171,7 @@ gw_small_entry(const struct gw_mm *mm, gw_vaddr_t addr)
 	for (unsigned level = 4; level-- > 0 && pte && !gw_pte_is_huge(pte);) {
 		const gw_atomic_u64 *words = m->ops->frame_address(m->ctx, gw_pte_pfn(pte));
 
-		pte = gw_u64_load_relaxed(
-			&words[addr >> (GW_PAGE_SHIFT + 9 * level) & (GW_PTES_PER_TABLE - 1)]);
+		pte = gw_u64_load_relaxed(&words[word_of(addr, level)]);
 	}
 	return pte;
 }

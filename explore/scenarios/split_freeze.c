@@ -7,22 +7,6 @@
  * split (2015) makes their entries migration entries, on which they wait, or which count nothing.
  */
 #include "explore/scenarios/scenarios.h"
-#include "godwit/soft.h"
-
-static void
-check(void *arg)
-{
-	const struct gw_large *l = arg;
-	uint64_t value;
-
-	gw_explore_check(l->err == 0);
-	for (unsigned i = 0; i < GW_LARGE_FRAMES; i++) {
-		if (i == 1)
-			continue; /* unmapped */
-		gw_explore_check(gw_cpu_load(l->mm, l->addr + i * GW_PAGE_SIZE, &value) == 0);
-		gw_explore_check(value == i + 1);
-	}
-}
 
 const struct gw_explore_scenario gw_scenario_split_freeze = {
 	.name = "split-freeze",
@@ -34,7 +18,7 @@ const struct gw_explore_scenario gw_scenario_split_freeze = {
 	.setup = gw_large_setup,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
 		{.name = "unmapper", .run = gw_large_unmap, .cpu = 1}},
-	.check = check,
+	.check = gw_large_check_unmap,
 	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,
 };

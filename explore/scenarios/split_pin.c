@@ -8,17 +8,6 @@
  */
 #include "explore/scenarios/scenarios.h"
 
-static void
-pin(void *state)
-{
-	struct gw_large *l = state;
-
-	if (!gw_get_page_unless_zero(l->m, l->pfn))
-		return;
-	gw_explore_note("the page is pinned");
-	gw_put_page(l->m, l->pfn);
-}
-
 const struct gw_explore_scenario gw_scenario_split_recheck = {
 	.name = "split-recheck",
 	.row = "B3, B8",
@@ -27,7 +16,7 @@ const struct gw_explore_scenario gw_scenario_split_recheck = {
 	.state_size = sizeof(struct gw_large),
 	.setup = gw_large_setup,
 	.tasks = {{.name = "splitter", .run = gw_large_split},
-		{.name = "pinner", .run = pin, .cpu = 1}},
+		{.name = "pinner", .run = gw_large_pin, .cpu = 1}},
 	.check = gw_large_check,
 	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,

@@ -23,9 +23,8 @@ check(void *arg)
 	struct gw_large *l = arg;
 
 	gw_explore_check(l->err == 0);
-	for (unsigned i = 0; i < GW_LARGE_FRAMES; i++)
-		gw_explore_check(
-			gw_small_entry(l->mm, l->addr + i * GW_PAGE_SIZE) & GW_PTE_SOFT_DIRTY);
+	for (unsigned i = 0; i < GW_LARGE_PARTS; i++)
+		gw_explore_check(gw_small_entry(l->mm, gw_large_part(l, i)) & GW_PTE_SOFT_DIRTY);
 	gw_large_check(arg);
 }
 

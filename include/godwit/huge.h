@@ -14,7 +14,6 @@
 #include "mm.h"
 #include "types.h"
 
-#define GW_HUGE_ORDER	   9 /* of a huge page: 2 MiB */
 #define GW_LARGE_ORDER_MIN 2 /* the smallest that faults try */
 
 /* Where faults may use large pages. */

@@ -22,8 +22,16 @@ struct gw_mapping;
 
 typedef uint64_t gw_vaddr_t;
 
-/* Four levels of 512 entries over 4 KiB pages; the first page is never mapped by itself. */
-#define GW_VADDR_END ((gw_vaddr_t)1 << 47)
+/* Of a huge page: 2 MiB, as many frames as a lowest page table has entries. libgodwit-explore is
+ * built with 3, which its pkg-config file says: fewer entries are fewer steps (docs/explorer.md).
+ */
+#ifndef GW_HUGE_ORDER
+#define GW_HUGE_ORDER 9
+#endif
+
+/* Four levels over 4 KiB pages, of 512 entries each, but for the lowest of the explorer's; the
+ * first page is never mapped by itself. */
+#define GW_VADDR_END ((gw_vaddr_t)1 << (38 + GW_HUGE_ORDER))
 
 enum gw_prot { GW_PROT_NONE = 0, GW_PROT_READ = 1, GW_PROT_WRITE = 2 };
 
