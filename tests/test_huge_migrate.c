@@ -45,9 +45,7 @@ huge_pages_move_whole(void **state)
 	struct gw_mm *mm[2];
 	gw_pfn_t page, moved;
 
-	mm[0] = new_space(s);
-	page = fill_huge(s, mm[0], 1, GW_HUGE_ORDER);
-	mm[1] = fork_space(mm[0]);
+	page = share_huge(s, mm, 2, GW_HUGE_ORDER);
 	gw_split_pmd(mm[1], HUGE_AT); /* and frame by frame, in another */
 	most_order = GW_HUGE_ORDER;
 	assert_int_equal(migrate(s, page, &stats), 0);
@@ -63,9 +61,7 @@ huge_pages_move_whole(void **state)
 	assert_int_equal(stats.succeeded, FRAMES_PER_HUGE);
 	assert_int_equal(count_of(s, GW_VM_THP_MIGRATION_SUCCESS), 1);
 	assert_int_equal(count_of(s, GW_VM_THP_MIGRATION_SPLIT), 0);
-	verify(s, mm, 2);
-	gw_mm_put(mm[0]);
-	gw_mm_put(mm[1]);
+	end_spaces(s, mm, 2);
 }
 
 /* FACTS 2.4: so do pages of lower orders. */
