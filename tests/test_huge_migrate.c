@@ -7,7 +7,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "huge_fixture.h"
+#include "engine/virt/policy.h"
+#include "hugetlb_fixture.h"
 #include "test.h"
 
 static unsigned most_order; /* of targets */
@@ -190,6 +191,27 @@ waits_for_huge_pages(void **state)
 		gw_mm_put(mm);
 		(void)spaces_teardown(state);
 	}
+}
+
+/* E12: memory of a pool is not migratable for a policy's or a program's sake: it is not even looked
+ * at, though it is where it is wanted. */
+static void
+pools_are_not_for_policies(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	const uint64_t addr = HUGE_AT;
+	const int node = 0;
+	int status = 0;
+
+	resize(s, 1);
+	assert_int_equal(try_map(mm, 1), 0);
+	poke(mm, addr, 1);
+	assert_false(gw_vma_migratable(gw_vma_find(mm, addr)));
+	assert_int_equal(gw_move_pages(mm, 1, &addr, &node, &status, GW_MOVE_ALL), 1);
+	assert_int_equal(status, -EFAULT);
+	gw_mm_put(mm);
+	resize(s, 0);
 }
 
 /* ---- races ---- */
@@ -391,6 +413,7 @@ main(void)
 		T(split_for_want_of_a_target),
 		T(pinned_pages_stay),
 		cmocka_unit_test(waits_for_huge_pages),
+		T(pools_are_not_for_policies),
 		T(races),
 	};
 
