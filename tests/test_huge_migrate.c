@@ -214,6 +214,26 @@ pools_are_not_for_policies(void **state)
 	resize(s, 0);
 }
 
+/* A13: a page of a pool that somebody took for himself has no entries to find, so it cannot move:
+ * that is said before anybody is asked for a new page. */
+static void
+pages_in_hand_cannot_move(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_page_list list;
+	gw_pfn_t page;
+
+	resize(s, 1);
+	assert_int_equal(gw_hugetlb_alloc(s->m, 0, GW_HUGE_ORDER, &page), 0);
+	gw_page_list_init(&list);
+	assert_int_equal(gw_isolate_page(s->m, page, GW_MIGRATE_SYNC, &list), -EINVAL);
+	assert_int_equal(list.n, 0);
+	assert_int_equal(refs_of(s, page), 1);
+	gw_put_page(s->m, page);
+	assert_pool(s, 1, 1, 0);
+	resize(s, 0);
+}
+
 /* ---- races ---- */
 
 #define ROUNDS 12
@@ -414,6 +434,7 @@ main(void)
 		T(pinned_pages_stay),
 		cmocka_unit_test(waits_for_huge_pages),
 		T(pools_are_not_for_policies),
+		T(pages_in_hand_cannot_move),
 		T(races),
 	};
 
