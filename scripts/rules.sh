@@ -8,6 +8,7 @@
 #   R4  a private header (*_internal.h) is included only from its own directory
 #   R5  calls go down: the engine includes nothing of machine, observe or cli; these nothing of cli
 #   R6  no source file is longer than 800 lines
+#   R7  the tests that docs/rows.md names as evidence exist
 #
 # Prints one line per finding; status 1 if there is any.
 set -u
@@ -72,5 +73,12 @@ while IFS=: read -r f line text; do
 	*) [ -e "$room/$header" ] ;;
 	esac || say "$f:$line: R4 $header belongs to another room"
 done < <([ ${#c_files[@]} -eq 0 ] || grep -HnE "$include\"[^\"]*_internal\\.h\"" "${c_files[@]}")
+
+rows=docs/rows.md
+while read -r file names; do
+	for name in ${names:-main}; do
+		grep -qsw -- "$name" "tests/$file" || say "$rows: R7 no $name in tests/$file"
+	done
+done < <([ ! -e $rows ] || grep -oE '`test_[a-z_]+\.c`(: [a-z0-9_, ]+)?' $rows | tr -d '`:,')
 
 [ $findings -eq 0 ]

@@ -319,3 +319,40 @@ assert_entry(struct gw_mm *mm, gw_vaddr_t addr, gw_pfn_t page, uint64_t flags)
 {
 	assert_int_equal(entry_at(mm, addr), gw_pte_present(page, flags));
 }
+
+static void *
+fault_again_and_again(void *arg)
+{
+	struct faulters *f = arg;
+	struct gw_task task;
+
+	if (gw_task_attach(&task, f->w->m, 0))
+		abort();
+	while (!gw_u32_load_acquire(&f->stop)) {
+		if (gw_fault(f->w->mm, f->w->addr, GW_ACCESS_READ))
+			gw_u32_add_relaxed(&f->errors, 1);
+		gw_u32_add_relaxed(&f->faults, 1);
+		sched_yield();
+	}
+	gw_task_detach(&task);
+	return NULL;
+}
+
+void
+start_faulters(struct faulters *f, struct world *w, unsigned n)
+{
+	f->w = w;
+	f->n = n;
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(pthread_create(&f->threads[i], NULL, fault_again_and_again, f), 0);
+}
+
+void
+stop_faulters(struct faulters *f)
+{
+	gw_u32_store_release(&f->stop, 1);
+	for (unsigned i = 0; i < f->n; i++)
+		assert_int_equal(pthread_join(f->threads[i], NULL), 0);
+	assert_true(gw_u32_load_relaxed(&f->faults) > 0);
+	assert_int_equal(gw_u32_load_relaxed(&f->errors), 0);
+}

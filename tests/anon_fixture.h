@@ -11,6 +11,8 @@
 #ifndef GODWIT_ANON_FIXTURE_H
 #define GODWIT_ANON_FIXTURE_H
 
+#include <pthread.h>
+
 #include "machine_fixture.h"
 #include "engine/virt/rmap.h"
 #include "godwit/migrate.h"
@@ -76,5 +78,20 @@ bool is_free(const struct world *w, gw_pfn_t page);
 
 /* addr of mm maps page with these flags (GW_PTE_*) besides present. */
 void assert_entry(struct gw_mm *mm, gw_vaddr_t addr, gw_pfn_t page, uint64_t flags);
+
+/* ---- tasks that read w->addr again and again, through gw_fault() ---- */
+
+#define FAULTERS 3
+
+struct faulters {
+	struct world *w;
+	gw_atomic_u32 stop, faults, errors;
+	unsigned n;
+	pthread_t threads[FAULTERS];
+};
+
+void start_faulters(struct faulters *f, struct world *w, unsigned n);
+/* Asserts that there were faults, and that all of them were answered. */
+void stop_faulters(struct faulters *f);
 
 #endif

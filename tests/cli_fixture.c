@@ -79,6 +79,20 @@ lines_of(const char *text)
 }
 
 void
+assert_refused(const char *const *commands, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct outcome o = run(commands[i]);
+
+		if (o.status != 2 || o.out[0] || lines_of(o.err) != 1 ||
+			strncmp(o.err, "godwit: ", 8) != 0 || strchr(o.err, '\033'))
+			fail_msg("%s: status %d, stdout: %s stderr: %s", commands[i], o.status,
+				o.out, o.err);
+		outcome_free(&o);
+	}
+}
+
+void
 assert_plain(const char *what, const char *text)
 {
 	size_t column = 0;

@@ -30,6 +30,9 @@ void outcome_free(struct outcome *o);
 char *run_well(const char *command, int status);
 /* The same, of one line of JSON. */
 json_t *run_json(const char *command, int status);
+/* Each of n commands is refused: status 2, one line on stderr, nothing on stdout, and nothing of
+ * the command line that a terminal would obey. */
+void assert_refused(const char *const *commands, size_t n);
 
 size_t lines_of(const char *text);
 /* Printable ASCII in lines of at most 80. */

@@ -55,6 +55,26 @@ fill_huge(struct spaces *s, struct gw_mm *mm, unsigned n, unsigned order)
 	return page;
 }
 
+gw_pfn_t
+share_huge(struct spaces *s, struct gw_mm **mm, unsigned n, unsigned order)
+{
+	gw_pfn_t page;
+
+	mm[0] = new_space(s);
+	page = fill_huge(s, mm[0], 1, order);
+	for (unsigned i = 1; i < n; i++)
+		mm[i] = fork_space(mm[0]);
+	return page;
+}
+
+void
+end_spaces(struct spaces *s, struct gw_mm **mm, unsigned n)
+{
+	verify(s, mm, n);
+	for (unsigned i = 0; i < n; i++)
+		gw_mm_put(mm[i]);
+}
+
 bool
 is_huge(struct gw_mm *mm, gw_vaddr_t addr)
 {

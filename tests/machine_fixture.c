@@ -179,6 +179,15 @@ fixture_alloc(struct fixture *f, unsigned order)
 	return pfn;
 }
 
+struct gw_zone_info
+fixture_zone(struct fixture *f, unsigned zone)
+{
+	struct gw_zone_info info;
+
+	assert_int_equal(gw_zone_info(f->m, zone, &info), 0);
+	return info;
+}
+
 uint64_t
 fixture_free_frames(struct fixture *f)
 {

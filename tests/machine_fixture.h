@@ -49,6 +49,9 @@ void fixture_check(struct fixture *f);
 /* A page of `order` with one reference; asserts that there is one. */
 gw_pfn_t fixture_alloc(struct fixture *f, unsigned order);
 
+/* What gw_zone_info() says. */
+struct gw_zone_info fixture_zone(struct fixture *f, unsigned zone);
+
 /* Frames of the zone that are free, on whatever list. */
 uint64_t fixture_free_frames(struct fixture *f);
 

@@ -24,15 +24,6 @@ try_alloc(struct fixture *f, gw_gfp_t gfp, unsigned node, unsigned order, enum g
 	return pfn;
 }
 
-static struct gw_zone_info
-info(struct fixture *f, unsigned zone)
-{
-	struct gw_zone_info out;
-
-	assert_int_equal(gw_zone_info(f->m, zone, &out), 0);
-	return out;
-}
-
 /* A machine of these zones, all free, with per-CPU lists of one page unless they say otherwise. */
 static struct fixture *
 machine(struct gw_zone_config *zones, unsigned n, unsigned n_cpus)
@@ -87,7 +78,7 @@ test_watermarks(void **state)
 
 		while (try_alloc(f, rows[r].gfp, 0, 0, rows[r].mark) != GW_PFN_NONE)
 			;
-		assert_int_equal(info(f, 0).free, rows[r].stops_at);
+		assert_int_equal(fixture_zone(f, 0).free, rows[r].stops_at);
 		fixture_destroy(f);
 	}
 }
@@ -112,7 +103,7 @@ test_watermark_of_high_order(void **state)
 	for (gw_pfn_t pfn = 0; pfn < 4 * BLOCK; pfn += 2)
 		gw_put_page(f->m, pfn);
 	gw_drain_pages(f->m);
-	assert_int_equal(info(f, 0).free, 2 * BLOCK);
+	assert_int_equal(fixture_zone(f, 0).free, 2 * BLOCK);
 	assert_true(gw_zone_watermark_ok(z, 0, BLOCK, 0, 0));
 	assert_false(gw_zone_watermark_ok(z, 1, 0, 0, 0));
 	fixture_destroy(f);
@@ -169,10 +160,10 @@ test_watermarks_computed(void **state)
 		assert_int_equal(gw_seed_free(f->m, 0, 1000), 0);
 		assert_int_equal(gw_seed_free(f->m, 1000, 3000), 0);
 		gw_seed_done(f->m);
-		assert_int_equal(info(f, 0).wmark_min, 100);
-		assert_int_equal(info(f, 1).wmark_min, 300);
-		assert_int_equal(info(f, 1).wmark_low, 300 + (scale == 10 ? 75 : 300));
-		assert_int_equal(info(f, 1).wmark_high, 300 + (scale == 10 ? 150 : 600));
+		assert_int_equal(fixture_zone(f, 0).wmark_min, 100);
+		assert_int_equal(fixture_zone(f, 1).wmark_min, 300);
+		assert_int_equal(fixture_zone(f, 1).wmark_low, 300 + (scale == 10 ? 75 : 300));
+		assert_int_equal(fixture_zone(f, 1).wmark_high, 300 + (scale == 10 ? 150 : 600));
 		fixture_destroy(f);
 	}
 }
@@ -204,13 +195,13 @@ test_boost(void **state)
 		for (gw_pfn_t i = 0; i < rows[r].blocks; i++)
 			assert_int_not_equal(try_alloc(f, GW_GFP_NO_WATERMARKS, 0, 0, GW_WMARK_MIN),
 				GW_PFN_NONE);
-		assert_int_equal(info(f, 0).boost, rows[r].boost);
+		assert_int_equal(fixture_zone(f, 0).boost, rows[r].boost);
 		assert_int_equal(gw_zone_wmark(&f->m->zones[0], GW_WMARK_HIGH), 20 + rows[r].boost);
 		assert_int_equal(gw_zone_wmark(&f->m->zones[0], GW_WMARK_LOW), 10 + rows[r].boost);
 		/* nobody reclaims: the boost keeps no request from the last frame above min */
 		while (try_alloc(f, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN) != GW_PFN_NONE)
 			;
-		assert_int_equal(info(f, 0).free + info(f, 0).pcp, 0);
+		assert_int_equal(fixture_zone(f, 0).free + fixture_zone(f, 0).pcp, 0);
 		fixture_destroy(f);
 	}
 }
@@ -280,8 +271,8 @@ test_lowmem_reserve(void **state)
 	(void)state;
 	while (try_alloc(f, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN) != GW_PFN_NONE)
 		;
-	assert_int_equal(info(f, 1).free, 0);
-	assert_int_equal(info(f, 0).free, 10);
+	assert_int_equal(fixture_zone(f, 1).free, 0);
+	assert_int_equal(fixture_zone(f, 0).free, 10);
 	assert_true(gw_zone_watermark_ok(&f->m->zones[0], 0, 9, 0, 0));
 	assert_false(gw_zone_watermark_ok(&f->m->zones[0], 0, 9, 0, 1));
 	fixture_destroy(f);
@@ -301,7 +292,7 @@ test_highatomic(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 10 * BLOCK / 2; i++)
 		assert_int_not_equal(try_alloc(f, GW_GFP_ATOMIC, 0, 1, GW_WMARK_MIN), GW_PFN_NONE);
-	assert_int_equal(info(f, 0).pageblocks[GW_MT_HIGHATOMIC], 3);
+	assert_int_equal(fixture_zone(f, 0).pageblocks[GW_MT_HIGHATOMIC], 3);
 	/* order 0 does not draw on it */
 	fixture_check(f);
 	for (gw_pfn_t pfn = 0; pfn < 300 * BLOCK; pfn += 2) {
@@ -321,7 +312,7 @@ test_highatomic(void **state)
 	assert_int_not_equal(try_alloc(f, GW_GFP_ATOMIC, 0, 1, GW_WMARK_MIN), GW_PFN_NONE);
 	while (try_alloc(f, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN) != GW_PFN_NONE)
 		;
-	assert_int_equal(info(f, 0).free, 0);
+	assert_int_equal(fixture_zone(f, 0).free, 0);
 	fixture_destroy(f);
 }
 
@@ -337,16 +328,16 @@ test_pcp_refill(void **state)
 	gw_pfn_t first = try_alloc(f, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN);
 
 	(void)state;
-	assert_int_equal(info(f, 0).pcp, 7);
-	assert_int_equal(info(f, 0).free, 16 * BLOCK - 8);
+	assert_int_equal(fixture_zone(f, 0).pcp, 7);
+	assert_int_equal(fixture_zone(f, 0).free, 16 * BLOCK - 8);
 	for (gw_pfn_t i = 1; i < 8; i++)
 		assert_int_equal(try_alloc(f, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN), first + i);
-	assert_int_equal(info(f, 0).pcp, 0);
+	assert_int_equal(fixture_zone(f, 0).pcp, 0);
 	/* higher orders: fewer pages, as many frames */
 	assert_int_not_equal(try_alloc(f, GW_GFP_MOVABLE, 0, 2, GW_WMARK_MIN), GW_PFN_NONE);
-	assert_int_equal(info(f, 0).pcp, 4);
+	assert_int_equal(fixture_zone(f, 0).pcp, 4);
 	assert_int_not_equal(try_alloc(f, GW_GFP_MOVABLE, 0, PB, GW_WMARK_MIN), GW_PFN_NONE);
-	assert_int_equal(info(f, 0).pcp, 4);
+	assert_int_equal(fixture_zone(f, 0).pcp, 4);
 	fixture_destroy(f);
 }
 
@@ -361,16 +352,16 @@ test_pcp_order_of_use(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 20; i++)
 		pages[i] = try_alloc(f, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN);
-	assert_int_equal(info(f, 0).pcp, 0);
+	assert_int_equal(fixture_zone(f, 0).pcp, 0);
 	gw_put_page(f->m, pages[3]);
 	gw_put_page(f->m, pages[9]);
 	assert_int_equal(try_alloc(f, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN), pages[9]);
 	gw_put_page(f->m, pages[9]);
 	for (unsigned i = 10; i < 14; i++)
 		gw_put_page(f->m, pages[i]);
-	assert_int_equal(info(f, 0).pcp, 6); /* at high */
+	assert_int_equal(fixture_zone(f, 0).pcp, 6); /* at high */
 	gw_put_page(f->m, pages[15]);
-	assert_int_equal(info(f, 0).pcp, 4); /* the excess and a batch went */
+	assert_int_equal(fixture_zone(f, 0).pcp, 4); /* the excess and a batch went */
 	for (unsigned i = 0; i < 20; i++) {
 		struct gw_frame_info frame;
 		bool held = (i >= 11 && i < 14) || i == 15;
@@ -409,15 +400,15 @@ test_pcp_orders(void **state)
 		bool at_hand = order < 4 || order == 6;
 
 		gw_put_page(f->m, pfn);
-		assert_int_equal(info(f, 0).pcp, at_hand ? 1u << order : 0);
+		assert_int_equal(fixture_zone(f, 0).pcp, at_hand ? 1u << order : 0);
 		assert_int_equal(gw_frame_info(f->m, pfn, &frame), 0);
 		assert_int_equal(frame.state, at_hand ? GW_STATE_PCP : GW_STATE_BUDDY);
 		if (at_hand)
 			assert_int_equal(frame.order, order);
 		gw_drain_pages(f->m);
-		assert_int_equal(info(f, 0).pcp, 0);
+		assert_int_equal(fixture_zone(f, 0).pcp, 0);
 	}
-	assert_int_equal(info(f, 0).free_blocks[7], 8);
+	assert_int_equal(fixture_zone(f, 0).free_blocks[7], 8);
 	fixture_destroy(f);
 }
 
@@ -435,13 +426,13 @@ test_pcp_drain(void **state)
 	there = try_alloc(f, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN);
 	gw_put_page(f->m, there);
 	gw_put_page(f->m, here);
-	assert_int_equal(info(f, 0).pcp, 3 + 5);
+	assert_int_equal(fixture_zone(f, 0).pcp, 3 + 5);
 	gw_drain_pages(f->m);
-	assert_int_equal(info(f, 0).pcp, 3);
+	assert_int_equal(fixture_zone(f, 0).pcp, 3);
 	gw_task_detach(&other);
 	gw_drain_pages(f->m);
-	assert_int_equal(info(f, 0).pcp, 0);
-	assert_int_equal(info(f, 0).free_blocks[PB + 1], 8);
+	assert_int_equal(fixture_zone(f, 0).pcp, 0);
+	assert_int_equal(fixture_zone(f, 0).free_blocks[PB + 1], 8);
 
 	here = try_alloc(f, 0, 0, 1, GW_WMARK_MIN);
 	assert_int_equal(gw_task_attach(&other, f->m, 1), 0);
@@ -450,8 +441,8 @@ test_pcp_drain(void **state)
 	gw_put_page(f->m, here);
 	gw_put_page(f->m, there);
 	gw_drain_all_pages(f->m);
-	assert_int_equal(info(f, 0).pcp, 0);
-	assert_int_equal(info(f, 0).free_blocks[PB + 1], 8);
+	assert_int_equal(fixture_zone(f, 0).pcp, 0);
+	assert_int_equal(fixture_zone(f, 0).free_blocks[PB + 1], 8);
 	fixture_destroy(f);
 }
 
@@ -608,13 +599,14 @@ test_at_random(void **state)
 			continue;
 		fixture_check(f);
 		for (unsigned z = 0; z < 3; z++)
-			held += info(f, z).free + info(f, z).pcp;
+			held += fixture_zone(f, z).free + fixture_zone(f, z).pcp;
 		assert_int_equal(held + model.frames, total);
 	}
 	while (model.n)
 		model_give(f, &model, 0);
 	gw_drain_all_pages(f->m);
-	assert_int_equal(info(f, 0).free + info(f, 1).free + info(f, 2).free, total);
+	assert_int_equal(
+		fixture_zone(f, 0).free + fixture_zone(f, 1).free + fixture_zone(f, 2).free, total);
 	free(model.owned);
 	fixture_destroy(f);
 }

@@ -166,6 +166,21 @@ migrate(struct host *h, struct gw_page_list *list)
 	return gw_migrate_pages(h->m, list, &target, GW_MIGRATE_SYNC, GW_MR_COMPACTION, NULL);
 }
 
+/* One frame goes to the host; which? */
+static gw_pfn_t
+inflate_one(struct host *h)
+{
+	assert_int_equal(gw_balloon_inflate(h->balloon, 1), 1);
+	return a_given_frame(h);
+}
+
+static void
+isolate(struct host *h, gw_pfn_t page, struct gw_page_list *list)
+{
+	gw_page_list_init(list);
+	assert_int_equal(gw_isolate_page(h->m, page, GW_MIGRATE_SYNC, list), 0);
+}
+
 /* ---- the claims ---- */
 
 /* FACTS 3.4: the host has what was inflated and gets nothing for nothing; counters are in frames.
@@ -213,10 +228,8 @@ a_page_moves_under_both_locks_without_rmap(void **state)
 	struct gw_page_list list;
 	gw_pfn_t page;
 
-	gw_page_list_init(&list);
-	assert_int_equal(gw_balloon_inflate(h->balloon, 1), 1);
-	page = a_given_frame(h);
-	assert_int_equal(gw_isolate_page(h->m, page, GW_MIGRATE_SYNC, &list), 0);
+	page = inflate_one(h);
+	isolate(h, page, &list);
 	memset(h->f->bytes[page], 0x5a, 8);
 	h->watched[0] = page;
 	assert_int_equal(migrate(h, &list), 0);
@@ -241,10 +254,8 @@ a_declined_page_stays(void **state)
 	struct gw_page_list list;
 	gw_pfn_t page;
 
-	gw_page_list_init(&list);
-	assert_int_equal(gw_balloon_inflate(h->balloon, 1), 1);
-	page = a_given_frame(h);
-	assert_int_equal(gw_isolate_page(h->m, page, GW_MIGRATE_SYNC, &list), 0);
+	page = inflate_one(h);
+	isolate(h, page, &list);
 	gw_u32_store_relaxed(&h->declines, 100);
 	assert_int_equal(migrate(h, &list), 1);
 	assert_int_equal(gw_u32_load_relaxed(&h->declines), 90);
@@ -266,8 +277,7 @@ a_page_is_isolated_once(void **state)
 	gw_pfn_t page;
 
 	gw_page_list_init(&list);
-	assert_int_equal(gw_balloon_inflate(h->balloon, 1), 1);
-	page = a_given_frame(h);
+	page = inflate_one(h);
 	gw_page_set_index(h->m, page, 0); /* as in the hands of a deflation */
 	assert_int_equal(gw_isolate_page(h->m, page, GW_MIGRATE_SYNC, &list), -EBUSY);
 	gw_page_set_index(h->m, page, 1);
@@ -305,10 +315,9 @@ a_block_moves_whole_and_deflates_in_part(void **state)
 	struct gw_page_list list;
 	gw_pfn_t page;
 
-	gw_page_list_init(&list);
 	assert_int_equal(gw_balloon_inflate_blocks(h->balloon, 2), 2);
 	page = a_given_frame(h);
-	assert_int_equal(gw_isolate_page(h->m, page, GW_MIGRATE_SYNC, &list), 0);
+	isolate(h, page, &list);
 	assert_int_equal(migrate(h, &list), 0);
 	assert_int_equal(count(h, GW_VM_BALLOON_MIGRATE), BLOCK);
 	assert_int_equal(gw_balloon_deflate(h->balloon, 3), 3);
@@ -329,14 +338,13 @@ a_block_without_a_target_is_split(void **state)
 	gw_pfn_t held[FRAMES], page;
 	unsigned n = 0;
 
-	gw_page_list_init(&list);
 	assert_int_equal(gw_balloon_inflate_blocks(h->balloon, 1), 1);
 	page = a_given_frame(h);
 	while (!gw_alloc_from_zonelist(h->m, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN, &held[n]))
 		n++;
 	for (unsigned i = 0; i < n; i += 2)
 		gw_put_page(h->m, held[i]);
-	assert_int_equal(gw_isolate_page(h->m, page, GW_MIGRATE_SYNC, &list), 0);
+	isolate(h, page, &list);
 	assert_int_equal(migrate(h, &list), 0);
 	for (gw_pfn_t i = 0; i < BLOCK; i++)
 		assert_int_equal(gw_u8_load_relaxed(&h->has[page + i]), 0);

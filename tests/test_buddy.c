@@ -48,15 +48,6 @@ retype(struct fixture *f, gw_pfn_t pfn, enum gw_migratetype type)
 	gw_spin_unlock(&zone->lock);
 }
 
-static struct gw_zone_info
-info(struct fixture *f)
-{
-	struct gw_zone_info out;
-
-	assert_int_equal(gw_zone_info(f->m, 0, &out), 0);
-	return out;
-}
-
 /* One zone [start, end), reserved, pageblocks MOVABLE, max_order given. */
 static struct fixture *
 machine(gw_pfn_t start, gw_pfn_t end, unsigned pb_order, unsigned max_order)
@@ -118,12 +109,12 @@ test_take_all_and_merge(void **state)
 
 			assert_int_equal(gw_seed_free(f->m, shapes[s].start, n), 0);
 			gw_seed_done(f->m);
-			before = info(f);
+			before = fixture_zone(f, 0);
 			assert_int_equal(before.free, n);
 			while ((pages[taken] = take(f, order, GW_MT_MOVABLE, 0)) != GW_PFN_NONE)
 				taken++;
 			fixture_check(f);
-			after = info(f);
+			after = fixture_zone(f, 0);
 			assert_int_equal(after.free, n - (taken << order));
 			for (unsigned o = order; o < after.n_orders; o++)
 				assert_int_equal(after.free_blocks[o], 0);
@@ -133,7 +124,7 @@ test_take_all_and_merge(void **state)
 				give(f, pages[i]);
 				pages[i] = pages[taken - 1];
 			}
-			after = info(f);
+			after = fixture_zone(f, 0);
 			assert_memory_equal(
 				after.free_blocks, before.free_blocks, sizeof(before.free_blocks));
 			free(pages);
@@ -156,10 +147,10 @@ test_no_merge_across_edges(void **state)
 	assert_int_equal(gw_seed_free(f->m, BLOCK + 9, 1), 0);
 	assert_int_equal(gw_seed_free(f->m, 3 * BLOCK, 1), 0);
 	gw_seed_done(f->m);
-	assert_int_equal(info(f).free_blocks[0], 2);
-	assert_int_equal(info(f).free_blocks[2], 1);
-	assert_int_equal(info(f).free_blocks[3], 1);
-	assert_int_equal(info(f).free, BLOCK / 2 + 4 + 2);
+	assert_int_equal(fixture_zone(f, 0).free_blocks[0], 2);
+	assert_int_equal(fixture_zone(f, 0).free_blocks[2], 1);
+	assert_int_equal(fixture_zone(f, 0).free_blocks[3], 1);
+	assert_int_equal(fixture_zone(f, 0).free, BLOCK / 2 + 4 + 2);
 	fixture_destroy(f);
 }
 
@@ -178,15 +169,16 @@ test_merge_of_types(void **state)
 	retype(f, pfn + BLOCK, GW_MT_HIGHATOMIC);
 	give(f, pfn);
 	fixture_check(f);
-	assert_int_equal(info(f).free_by_type[GW_MT_MOVABLE][PB], 1);
-	assert_int_equal(info(f).free_by_type[GW_MT_HIGHATOMIC][PB], 1);
-	assert_int_equal(info(f).pageblocks[GW_MT_HIGHATOMIC], 1);
+	assert_int_equal(fixture_zone(f, 0).free_by_type[GW_MT_MOVABLE][PB], 1);
+	assert_int_equal(fixture_zone(f, 0).free_by_type[GW_MT_HIGHATOMIC][PB], 1);
+	assert_int_equal(fixture_zone(f, 0).pageblocks[GW_MT_HIGHATOMIC], 1);
 
 	retype(f, pfn + BLOCK, GW_MT_UNMOVABLE); /* now the two may merge */
 	fixture_check(f);
-	assert_int_equal(info(f).free_blocks[PB + 1], 2);
-	assert_int_equal(
-		info(f).pageblocks[GW_MT_MOVABLE] + info(f).pageblocks[GW_MT_UNMOVABLE], 4);
+	assert_int_equal(fixture_zone(f, 0).free_blocks[PB + 1], 2);
+	assert_int_equal(fixture_zone(f, 0).pageblocks[GW_MT_MOVABLE] +
+				 fixture_zone(f, 0).pageblocks[GW_MT_UNMOVABLE],
+		4);
 	fixture_destroy(f);
 }
 
@@ -201,7 +193,8 @@ test_grouping(void **state)
 	gw_pfn_t unmovable = take(f, 0, GW_MT_UNMOVABLE, 0), home = unmovable & ~(2 * BLOCK - 1);
 
 	(void)state;
-	assert_int_equal(info(f).pageblocks[GW_MT_UNMOVABLE], 2); /* one block of max_order */
+	assert_int_equal(
+		fixture_zone(f, 0).pageblocks[GW_MT_UNMOVABLE], 2); /* one block of max_order */
 	for (unsigned i = 1; i < 2 * BLOCK; i++) {
 		gw_pfn_t movable = take(f, 0, GW_MT_MOVABLE, 0);
 
@@ -209,7 +202,7 @@ test_grouping(void **state)
 		assert_int_equal(unmovable & ~(2 * BLOCK - 1), home);
 		assert_int_not_equal(movable & ~(2 * BLOCK - 1), home);
 	}
-	assert_int_equal(info(f).pageblocks[GW_MT_UNMOVABLE], 2);
+	assert_int_equal(fixture_zone(f, 0).pageblocks[GW_MT_UNMOVABLE], 2);
 	fixture_destroy(f);
 }
 
@@ -374,8 +367,8 @@ test_largest_and_smallest(void **state)
 	assert_int_equal(take(f, 0, GW_MT_MOVABLE, 0), 2 * BLOCK - 1);
 	assert_int_equal(take(f, 0, GW_MT_MOVABLE, 0), 0);
 	/* what was left of the stolen block stayed with its pageblock's type */
-	assert_int_equal(info(f).free_by_type[GW_MT_UNMOVABLE][0], 1);
-	assert_int_equal(info(f).pageblocks[GW_MT_UNMOVABLE], 2);
+	assert_int_equal(fixture_zone(f, 0).free_by_type[GW_MT_UNMOVABLE][0], 1);
+	assert_int_equal(fixture_zone(f, 0).pageblocks[GW_MT_UNMOVABLE], 2);
 	fixture_destroy(f);
 }
 
@@ -392,8 +385,8 @@ test_nofragment(void **state)
 
 	f = blocks_of((enum gw_migratetype[]){GW_MT_MOVABLE, GW_MT_MOVABLE}, 2);
 	assert_int_not_equal(take(f, 0, GW_MT_UNMOVABLE, GW_GFP_NOFRAGMENT), GW_PFN_NONE);
-	assert_int_equal(info(f).pageblocks[GW_MT_UNMOVABLE], 1);
-	assert_int_equal(info(f).boost, 0);
+	assert_int_equal(fixture_zone(f, 0).pageblocks[GW_MT_UNMOVABLE], 1);
+	assert_int_equal(fixture_zone(f, 0).boost, 0);
 	fixture_destroy(f);
 }
 
@@ -451,12 +444,12 @@ test_isolate(void **state)
 	gw_seed_done(f->m);
 	retype(f, 5 * BLOCK + 3, GW_MT_ISOLATE);
 	fixture_check(f);
-	assert_int_equal(info(f).free_by_type[GW_MT_ISOLATE][PB], 1);
-	assert_int_equal(info(f).free_by_type[GW_MT_MOVABLE][PB], 1);
-	assert_int_equal(info(f).free_by_type[GW_MT_MOVABLE][PB + 1], 1);
-	assert_int_equal(info(f).free_by_type[GW_MT_MOVABLE][PB + 2], 1);
+	assert_int_equal(fixture_zone(f, 0).free_by_type[GW_MT_ISOLATE][PB], 1);
+	assert_int_equal(fixture_zone(f, 0).free_by_type[GW_MT_MOVABLE][PB], 1);
+	assert_int_equal(fixture_zone(f, 0).free_by_type[GW_MT_MOVABLE][PB + 1], 1);
+	assert_int_equal(fixture_zone(f, 0).free_by_type[GW_MT_MOVABLE][PB + 2], 1);
 	retype(f, 5 * BLOCK, GW_MT_MOVABLE);
-	assert_int_equal(info(f).free_blocks[PB + 3], 1);
+	assert_int_equal(fixture_zone(f, 0).free_blocks[PB + 3], 1);
 
 	retype(f, 5 * BLOCK, GW_MT_ISOLATE);
 	for (gw_pfn_t pfn; (pfn = take(f, 0, GW_MT_MOVABLE, 0)) != GW_PFN_NONE; taken++)
@@ -482,13 +475,13 @@ test_isolate_free_block(void **state)
 	gw_u64_store_relaxed(&zone->wmark[GW_WMARK_LOW], 0);
 	assert_int_equal(gw_isolate_free_block(zone, 0), BLOCK);
 	gw_spin_unlock(&zone->lock);
-	assert_int_equal(info(f).free, 0);
+	assert_int_equal(fixture_zone(f, 0).free, 0);
 	assert_false(gw_get_page_unless_zero(f->m, 0));
 	gw_prepare_page(f->m, 0, PB);
 	gw_put_page(f->m, 3); /* any frame of it */
 	gw_free_block(f->m, BLOCK, PB);
 	gw_drain_pages(f->m);
-	assert_int_equal(info(f).free_blocks[PB], 2);
+	assert_int_equal(fixture_zone(f, 0).free_blocks[PB], 2);
 	fixture_destroy(f);
 }
 

@@ -83,15 +83,7 @@ bad_input_is_one_line(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-		struct outcome o = run(commands[i]);
-
-		if (o.status != 2 || o.out[0] || lines_of(o.err) != 1 ||
-			strncmp(o.err, "godwit: ", 8) != 0 || strchr(o.err, '\033'))
-			fail_msg("%s: status %d, stdout: %s stderr: %s", commands[i], o.status,
-				o.out, o.err);
-		outcome_free(&o);
-	}
+	assert_refused(commands, sizeof commands / sizeof commands[0]);
 }
 
 /* An order that the host does not have is answered with those it has. */

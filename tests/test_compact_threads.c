@@ -2,16 +2,12 @@
 /*
  * test_compact_threads.c - threads allocate, free, look at and compact one zone: nothing is lost
  * (DESIGN 6, 7; FACTS 1.0, R11, R12).
- *
- * The owner is a table of slots, each a page and the value that stands in all its frames. A slot's
- * mutex guards both; it nests inside the page lock. A slot whose page is isolated is left alone.
  */
 #include "test.h"
 
 #include <pthread.h>
-#include <string.h>
 
-#include "machine_fixture.h"
+#include "slots_fixture.h"
 #include "godwit/compact.h"
 
 #define FRAMES	 4096
@@ -21,18 +17,10 @@
 #define STEPS	 200000
 #define COMPACTS 400 /* per thread */
 
-struct slot {
-	pthread_mutex_t mutex;
-	gw_pfn_t pfn; /* GW_PFN_NONE: empty */
-	unsigned order;
-	bool isolated;
-	uint64_t value;
-};
-
 struct world {
 	struct fixture *f;
-	struct slot slots[SLOTS];
-	gw_atomic_u64 moved, served, mistakes;
+	struct slots slots;
+	gw_atomic_u64 served;
 	pthread_barrier_t all_here;
 };
 
@@ -43,78 +31,11 @@ struct worker {
 	pthread_t thread;
 };
 
-static struct slot *
-slot_of(struct gw_machine *m, gw_pfn_t page)
-{
-	struct world *w = fixture_of(m)->user;
-
-	return &w->slots[gw_page_index(m, page)];
-}
-
-static bool
-owner_isolate(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode)
-{
-	struct slot *s = slot_of(m, page);
-	bool mine;
-
-	(void)mode;
-	pthread_mutex_lock(&s->mutex);
-	mine = s->pfn == page && !s->isolated;
-	if (mine)
-		s->isolated = true;
-	pthread_mutex_unlock(&s->mutex);
-	return mine;
-}
-
-static int
-owner_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
-{
-	struct world *w = fixture_of(m)->user;
-	struct slot *s = slot_of(m, src);
-
-	(void)mode;
-	gw_migrate_copy(m, dst, src, s->order);
-	pthread_mutex_lock(&s->mutex);
-	if (s->pfn != src || !s->isolated)
-		gw_u64_add_relaxed(&w->mistakes, 1);
-	s->pfn = dst;
-	s->isolated = false;
-	pthread_mutex_unlock(&s->mutex);
-	gw_u64_add_relaxed(&w->moved, 1);
-	return 0;
-}
-
-static void
-owner_putback(struct gw_machine *m, gw_pfn_t page)
-{
-	struct slot *s = slot_of(m, page);
-
-	pthread_mutex_lock(&s->mutex);
-	s->isolated = false;
-	pthread_mutex_unlock(&s->mutex);
-}
-
-static const struct gw_movable_ops owner_ops = {
-	.isolate = owner_isolate, .migrate = owner_migrate, .putback = owner_putback};
-
-/* A slot that is full or empty as asked and not isolated, its mutex held; or NULL. */
-static struct slot *
-grab(struct worker *me, bool full)
-{
-	struct slot *s = &me->w->slots[test_random(&me->random) % SLOTS];
-
-	pthread_mutex_lock(&s->mutex);
-	if (!s->isolated && (s->pfn != GW_PFN_NONE) == full)
-		return s;
-	pthread_mutex_unlock(&s->mutex);
-	return NULL;
-}
-
 static void
 fill_slot(struct worker *me)
 {
-	struct world *w = me->w;
-	struct gw_machine *m = w->f->m;
+	struct slots *slots = &me->w->slots;
+	struct gw_machine *m = slots->f->m;
 	unsigned order =
 		test_random(&me->random) % 4 ? 0 : (unsigned)(test_random(&me->random) % 4);
 	struct slot *s;
@@ -122,40 +43,26 @@ fill_slot(struct worker *me)
 
 	if (gw_alloc_pages(m, GW_GFP_USER_MOVABLE, 0, order, &pfn))
 		return;
-	s = grab(me, false);
+	s = slots_grab(slots, &me->random, false);
 	if (!s) {
 		gw_put_page(m, pfn);
 		return;
 	}
-	s->value = test_random(&me->random);
-	s->order = order;
-	for (gw_pfn_t i = 0; i < (gw_pfn_t)1 << order; i++)
-		memcpy(w->f->bytes[pfn + i], &s->value, sizeof(s->value));
-	s->pfn = pfn;
-	if (test_random(&me->random) % 4)
-		gw_lru_add(m, pfn, GW_LRU_INACTIVE_ANON);
-	gw_page_set_movable(m, pfn, &owner_ops, (uint32_t)(s - w->slots));
+	slot_fill(slots, s, pfn, order, test_random(&me->random),
+		test_random(&me->random) % 4 ? GW_LRU_INACTIVE_ANON : GW_LRU_NR);
 	pthread_mutex_unlock(&s->mutex);
-}
-
-/* Slot's mutex held. */
-static void
-check_slot(struct world *w, const struct slot *s)
-{
-	for (gw_pfn_t i = 0; i < (gw_pfn_t)1 << s->order; i++)
-		if (memcmp(w->f->bytes[s->pfn + i], &s->value, sizeof(s->value)))
-			gw_u64_add_relaxed(&w->mistakes, 1);
 }
 
 static void
 empty_slot(struct worker *me)
 {
-	struct slot *s = grab(me, true);
+	struct slots *slots = &me->w->slots;
+	struct slot *s = slots_grab(slots, &me->random, true);
 
 	if (!s)
 		return;
-	check_slot(me->w, s);
-	gw_put_page(me->w->f->m, s->pfn);
+	slot_check(slots, s);
+	gw_put_page(slots->f->m, s->pfn);
 	s->pfn = GW_PFN_NONE;
 	pthread_mutex_unlock(&s->mutex);
 }
@@ -170,7 +77,7 @@ take_block(struct worker *me)
 	if (gw_alloc_pages(m, GW_GFP_USER_MOVABLE, 0, PB, &pfn))
 		return;
 	if (pfn & ((1u << PB) - 1))
-		gw_u64_add_relaxed(&me->w->mistakes, 1);
+		gw_u64_add_relaxed(&me->w->slots.mistakes, 1);
 	gw_u64_add_relaxed(&me->w->served, 1);
 	gw_put_page(m, pfn);
 }
@@ -229,11 +136,7 @@ create(void)
 
 	assert_non_null(w);
 	w->f = fixture_create(FRAMES, THREADS, PB);
-	w->f->user = w;
-	for (unsigned i = 0; i < SLOTS; i++) {
-		pthread_mutex_init(&w->slots[i].mutex, NULL);
-		w->slots[i].pfn = GW_PFN_NONE;
-	}
+	slots_create(&w->slots, w->f, SLOTS);
 	pthread_barrier_init(&w->all_here, NULL, THREADS);
 	return w;
 }
@@ -242,8 +145,7 @@ static void
 destroy(struct world *w)
 {
 	pthread_barrier_destroy(&w->all_here);
-	for (unsigned i = 0; i < SLOTS; i++)
-		pthread_mutex_destroy(&w->slots[i].mutex);
+	slots_destroy(&w->slots);
 	fixture_destroy(w->f);
 	free(w);
 }
@@ -264,24 +166,24 @@ nothing_is_lost(void **state)
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(workers[i].thread, NULL);
 	for (unsigned i = 0; i < SLOTS; i++) {
-		struct slot *s = &w->slots[i];
+		struct slot *s = &w->slots.all[i];
 
 		assert_false(s->isolated);
 		if (s->pfn == GW_PFN_NONE)
 			continue;
-		check_slot(w, s);
+		slot_check(&w->slots, s);
 		frames += (uint64_t)1 << s->order;
 	}
 	print_message("# moved %llu pages, served %llu pageblocks\n",
-		(unsigned long long)gw_u64_load_relaxed(&w->moved),
+		(unsigned long long)gw_u64_load_relaxed(&w->slots.moved),
 		(unsigned long long)gw_u64_load_relaxed(&w->served));
-	assert_int_equal(gw_u64_load_relaxed(&w->mistakes), 0);
-	assert_true(gw_u64_load_relaxed(&w->moved) > 0);
+	assert_int_equal(gw_u64_load_relaxed(&w->slots.mistakes), 0);
+	assert_true(gw_u64_load_relaxed(&w->slots.moved) > 0);
 	assert_int_equal(fixture_free_frames(w->f) + frames, FRAMES);
 	fixture_check(w->f);
 	for (unsigned i = 0; i < SLOTS; i++)
-		if (w->slots[i].pfn != GW_PFN_NONE)
-			gw_put_page(w->f->m, w->slots[i].pfn);
+		if (w->slots.all[i].pfn != GW_PFN_NONE)
+			gw_put_page(w->f->m, w->slots.all[i].pfn);
 	assert_int_equal(fixture_free_frames(w->f), FRAMES);
 	destroy(w);
 }
@@ -333,8 +235,8 @@ throttled_until_pages_are_back(void **state)
 	assert_int_equal(gw_u32_load_acquire(&releaser.released), 1);
 	pthread_join(thread, NULL);
 	for (unsigned i = 0; i < SLOTS; i++)
-		if (w->slots[i].pfn != GW_PFN_NONE)
-			gw_put_page(w->f->m, w->slots[i].pfn);
+		if (w->slots.all[i].pfn != GW_PFN_NONE)
+			gw_put_page(w->f->m, w->slots.all[i].pfn);
 	destroy(w);
 }
 

@@ -14,15 +14,6 @@
 #define PB    4
 #define BLOCK ((gw_pfn_t)1 << PB)
 
-static struct gw_zone_info
-info(struct world *w)
-{
-	struct gw_zone_info zone;
-
-	assert_int_equal(gw_zone_info(w->m, 0, &zone), 0);
-	return zone;
-}
-
 static void
 isolate_block(struct world *w, gw_pfn_t pfn, bool isolated)
 {
@@ -55,18 +46,18 @@ isolation_keeps_the_type(void **state)
 		gw_spin_lock(&zone->lock);
 		gw_pageblock_retype(zone, BLOCK, (enum gw_migratetype)t);
 		gw_spin_unlock(&zone->lock);
-		before = info(w);
+		before = fixture_zone(w->f, 0);
 		isolate_block(w, BLOCK, true);
 		assert_int_equal(gw_pageblock_type(w->m, BLOCK), GW_MT_ISOLATE);
-		assert_int_equal(info(w).free, before.free - BLOCK);
-		assert_int_equal(info(w).free_by_type[GW_MT_ISOLATE][PB], 1);
-		assert_int_equal(info(w).pageblocks[GW_MT_ISOLATE], 1);
+		assert_int_equal(fixture_zone(w->f, 0).free, before.free - BLOCK);
+		assert_int_equal(fixture_zone(w->f, 0).free_by_type[GW_MT_ISOLATE][PB], 1);
+		assert_int_equal(fixture_zone(w->f, 0).pageblocks[GW_MT_ISOLATE], 1);
 		fixture_check(w->f);
 		isolate_block(w, BLOCK, false);
 		assert_int_equal(gw_pageblock_type(w->m, BLOCK), t);
-		assert_int_equal(info(w).free, before.free);
-		assert_memory_equal(
-			info(w).pageblocks, before.pageblocks, sizeof(before.pageblocks));
+		assert_int_equal(fixture_zone(w->f, 0).free, before.free);
+		assert_memory_equal(fixture_zone(w->f, 0).pageblocks, before.pageblocks,
+			sizeof(before.pageblocks));
 		fixture_check(w->f);
 	}
 	world_destroy(w);
@@ -167,7 +158,7 @@ unmovable_page_is_named(void **state)
 	assert_int_equal(gw_alloc_contig(w->m, BLOCK, 4 * BLOCK, GW_MT_MOVABLE, NULL), -EBUSY);
 	assert_int_equal(gw_alloc_contig(w->m, 3 * BLOCK, 4 * BLOCK, GW_MT_MOVABLE, &why), -EBUSY);
 	assert_int_equal(why.why, GW_WHY_RESERVED);
-	assert_int_equal(info(w).pageblocks[GW_MT_ISOLATE], 0);
+	assert_int_equal(fixture_zone(w->f, 0).pageblocks[GW_MT_ISOLATE], 0);
 	assert_int_equal(w->moves, 0);
 	assert_string_equal(gw_obstacle_name(why.why), "reserved");
 	world_destroy(w);
@@ -259,7 +250,7 @@ failure_names_the_frame(void **state)
 	assert_int_equal(gw_alloc_contig(w->m, 0, 2 * BLOCK, GW_MT_MOVABLE, &why), -EBUSY);
 	assert_int_equal(why.why, GW_WHY_PINNED);
 	assert_int_equal(why.pfn, BLOCK + 3);
-	assert_int_equal(info(w).pageblocks[GW_MT_ISOLATE], 0);
+	assert_int_equal(fixture_zone(w->f, 0).pageblocks[GW_MT_ISOLATE], 0);
 	world_check(w);
 	gw_put_page(w->m, BLOCK + 3);
 
@@ -526,7 +517,7 @@ ranges_beside_allocations(void **state)
 		assert_int_equal(pthread_join(members[i].thread, NULL), 0);
 	print_message("# %u of %u ranges\n", had, TRIES);
 	assert_true(had > 0);
-	assert_int_equal(info(w).pageblocks[GW_MT_ISOLATE], 0);
+	assert_int_equal(fixture_zone(w->f, 0).pageblocks[GW_MT_ISOLATE], 0);
 	world_destroy(w);
 }
 

@@ -127,7 +127,8 @@ test_fork_copies_on_write(void **state)
 	assert_ptr_equal(places.mm[0], both[0]);
 	assert_ptr_equal(places.mm[1], both[1]);
 	verify(s, both, 2);
-	assert_int_equal(try_peek(s, 1, both[1], a, &value), 0);
+	for (unsigned i = 0; i < 2; i++) /* CPU 1 has both translations */
+		assert_int_equal(try_peek(s, 1, both[i], a, &value), 0);
 	poke(both[0], a, 20);
 	assert_int_not_equal(page_of(both[0], a), page);
 	assert_int_equal(try_peek(s, 1, both[1], a, &value), 0);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "godwit/memcg.h"
+#include "bug_counter.h"
 #include "huge_fixture.h"
 #include "test.h"
 
@@ -152,9 +153,7 @@ fork_shares_and_copies(void **state)
 	struct gw_mm *mm[2];
 	gw_pfn_t page;
 
-	mm[0] = new_space(s);
-	page = fill_huge(s, mm[0], 1, GW_HUGE_ORDER);
-	mm[1] = fork_space(mm[0]);
+	page = share_huge(s, mm, 2, GW_HUGE_ORDER);
 	assert_true(is_huge(mm[1], HUGE_AT));
 	assert_int_equal(maps_of(s, page), 2);
 	verify(s, mm, 2);
@@ -259,16 +258,6 @@ total_mapcount_vectors(void **state)
 	gw_mm_put(mm[0]);
 }
 
-static unsigned bugs;
-
-static void
-note_bug(void *ctx, const char *message)
-{
-	(void)ctx;
-	(void)message;
-	bugs++;
-}
-
 /* B18: of the two forms the asserted one insists on an address inside. */
 static void
 addresses_outside_are_bugs(void **state)
@@ -348,9 +337,7 @@ huge_migration_entries(void **state)
 	assert_int_equal(maps_of(s, page), 512);
 	assert_frames(mm[0], HUGE_AT, FRAMES_PER_HUGE);
 	assert_frames(mm[1], HUGE_AT + 2 * PAGE, 510);
-	verify(s, mm, 2);
-	gw_mm_put(mm[0]);
-	gw_mm_put(mm[1]);
+	end_spaces(s, mm, 2);
 }
 
 /* A group pays for all frames, and for none once they are gone. */

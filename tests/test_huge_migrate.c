@@ -7,7 +7,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "huge_fixture.h"
+#include "engine/virt/policy.h"
+#include "hugetlb_fixture.h"
 #include "test.h"
 
 static unsigned most_order; /* of targets */
@@ -45,9 +46,7 @@ huge_pages_move_whole(void **state)
 	struct gw_mm *mm[2];
 	gw_pfn_t page, moved;
 
-	mm[0] = new_space(s);
-	page = fill_huge(s, mm[0], 1, GW_HUGE_ORDER);
-	mm[1] = fork_space(mm[0]);
+	page = share_huge(s, mm, 2, GW_HUGE_ORDER);
 	gw_split_pmd(mm[1], HUGE_AT); /* and frame by frame, in another */
 	most_order = GW_HUGE_ORDER;
 	assert_int_equal(migrate(s, page, &stats), 0);
@@ -63,9 +62,7 @@ huge_pages_move_whole(void **state)
 	assert_int_equal(stats.succeeded, FRAMES_PER_HUGE);
 	assert_int_equal(count_of(s, GW_VM_THP_MIGRATION_SUCCESS), 1);
 	assert_int_equal(count_of(s, GW_VM_THP_MIGRATION_SPLIT), 0);
-	verify(s, mm, 2);
-	gw_mm_put(mm[0]);
-	gw_mm_put(mm[1]);
+	end_spaces(s, mm, 2);
 }
 
 /* FACTS 2.4: so do pages of lower orders. */
@@ -194,6 +191,47 @@ waits_for_huge_pages(void **state)
 		gw_mm_put(mm);
 		(void)spaces_teardown(state);
 	}
+}
+
+/* E12: memory of a pool is not migratable for a policy's or a program's sake: it is not even looked
+ * at, though it is where it is wanted. */
+static void
+pools_are_not_for_policies(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	const uint64_t addr = HUGE_AT;
+	const int node = 0;
+	int status = 0;
+
+	resize(s, 1);
+	assert_int_equal(try_map(mm, 1), 0);
+	poke(mm, addr, 1);
+	assert_false(gw_vma_migratable(gw_vma_find(mm, addr)));
+	assert_int_equal(gw_move_pages(mm, 1, &addr, &node, &status, GW_MOVE_ALL), 1);
+	assert_int_equal(status, -EFAULT);
+	gw_mm_put(mm);
+	resize(s, 0);
+}
+
+/* A13: a page of a pool that somebody took for himself has no entries to find, so it cannot move:
+ * that is said before anybody is asked for a new page. */
+static void
+pages_in_hand_cannot_move(void **state)
+{
+	struct spaces *s = *state;
+	struct gw_page_list list;
+	gw_pfn_t page;
+
+	resize(s, 1);
+	assert_int_equal(gw_hugetlb_alloc(s->m, 0, GW_HUGE_ORDER, &page), 0);
+	gw_page_list_init(&list);
+	assert_int_equal(gw_isolate_page(s->m, page, GW_MIGRATE_SYNC, &list), -EINVAL);
+	assert_int_equal(list.n, 0);
+	assert_int_equal(refs_of(s, page), 1);
+	gw_put_page(s->m, page);
+	assert_pool(s, 1, 1, 0);
+	resize(s, 0);
 }
 
 /* ---- races ---- */
@@ -404,6 +442,8 @@ main(void)
 		T(split_for_want_of_a_target),
 		T(pinned_pages_stay),
 		cmocka_unit_test(waits_for_huge_pages),
+		T(pools_are_not_for_policies),
+		T(pages_in_hand_cannot_move),
 		T(races),
 	};
 

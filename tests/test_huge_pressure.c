@@ -60,9 +60,7 @@ pages_come_and_go(void **state)
 	struct gw_mm *mm[2];
 	gw_pfn_t page;
 
-	mm[0] = new_space(s);
-	page = fill_huge(s, mm[0], 1, 4);
-	mm[1] = fork_space(mm[0]);
+	page = share_huge(s, mm, 2, 4);
 	poke(mm[0], HUGE_AT + 3 * PAGE, HUGE_AT / PAGE + 3);
 	assert_false(is_queued(s, page)); /* as far as the counts can tell */
 	gw_mm_put(mm[1]);

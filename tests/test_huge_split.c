@@ -112,10 +112,7 @@ mixed_mappings(void **state)
 	struct gw_mm *mm[3];
 	gw_pfn_t page;
 
-	mm[0] = new_space(s);
-	page = fill_huge(s, mm[0], 1, GW_HUGE_ORDER);
-	mm[1] = fork_space(mm[0]);
-	mm[2] = fork_space(mm[0]);
+	page = share_huge(s, mm, 3, GW_HUGE_ORDER);
 	gw_split_pmd(mm[1], HUGE_AT);
 	assert_int_equal(gw_munmap(mm[2], HUGE_AT + 10 * PAGE, 400 * PAGE), 0);
 	poke(mm[2], HUGE_AT + 3 * PAGE, 1234); /* its own now */
@@ -128,9 +125,7 @@ mixed_mappings(void **state)
 	assert_frames(mm[1], HUGE_AT, FRAMES_PER_HUGE);
 	assert_int_equal(peek(mm[2], HUGE_AT + 3 * PAGE), 1234);
 	assert_frames(mm[2], HUGE_AT + 410 * PAGE, 102);
-	verify(s, mm, 3);
-	for (unsigned i = 0; i < 3; i++)
-		gw_mm_put(mm[i]);
+	end_spaces(s, mm, 3);
 }
 
 /* B10: references are conserved: the page's before, by entries of frames, are those of all frames
@@ -143,9 +138,7 @@ references_are_conserved(void **state)
 	uint32_t before, after = 0;
 	gw_pfn_t page;
 
-	mm[0] = new_space(s);
-	page = fill_huge(s, mm[0], 1, GW_HUGE_ORDER);
-	mm[1] = fork_space(mm[0]);
+	page = share_huge(s, mm, 2, GW_HUGE_ORDER);
 	gw_split_pmd(mm[0], HUGE_AT);
 	gw_split_pmd(mm[1], HUGE_AT);
 	lock_with_pin(s, page);
@@ -156,9 +149,7 @@ references_are_conserved(void **state)
 		after += refs_of(s, page + i);
 	assert_int_equal(after, before);
 	unlock_with_pin(s, page);
-	verify(s, mm, 2);
-	gw_mm_put(mm[0]);
-	gw_mm_put(mm[1]);
+	end_spaces(s, mm, 2);
 }
 
 /* B11: who used the page last is known of each tail. */
@@ -355,18 +346,14 @@ huge_entries_keep_their_marks(void **state)
 	gw_pfn_t page;
 	uint64_t before;
 
-	mm[0] = new_space(s);
-	page = fill_huge(s, mm[0], 1, GW_HUGE_ORDER);
-	mm[1] = fork_space(mm[0]); /* read-only in both */
+	page = share_huge(s, mm, 2, GW_HUGE_ORDER); /* read-only in both */
 	before = entry_of(mm[0], HUGE_AT) & marks;
 	assert_true(before & GW_PTE_SOFT_DIRTY && before & GW_PTE_DIRTY);
 	assert_false(before & GW_PTE_WRITE);
 	assert_int_equal(split_at(s, page), 0);
 	assert_int_equal(entry_of(mm[0], HUGE_AT + 5 * PAGE) & marks, before);
 	assert_false(entry_of(mm[1], HUGE_AT + 5 * PAGE) & GW_PTE_WRITE);
-	verify(s, mm, 2);
-	gw_mm_put(mm[0]);
-	gw_mm_put(mm[1]);
+	end_spaces(s, mm, 2);
 }
 
 /* B15: frames that nobody maps are free after the split; their group pays for them no more. */
@@ -402,9 +389,7 @@ split_to_an_order(void **state)
 	struct gw_mm *mm[2];
 	gw_pfn_t page;
 
-	mm[0] = new_space(s);
-	page = fill_huge(s, mm[0], 1, GW_HUGE_ORDER);
-	mm[1] = fork_space(mm[0]);
+	page = share_huge(s, mm, 2, GW_HUGE_ORDER);
 	lock_with_pin(s, page + 20);
 	assert_int_equal(gw_split_huge_to_order(s->m, page + 20, 1, NULL), -EINVAL);
 	assert_int_equal(gw_split_huge_to_order(s->m, page + 20, 9, NULL), -EINVAL);
@@ -422,9 +407,7 @@ split_to_an_order(void **state)
 	assert_int_equal(split_at(s, page + 24), 0); /* and on */
 	assert_int_equal(order_of(s, page + 24), 0);
 	assert_int_equal(order_of(s, page + 16), 3);
-	verify(s, mm, 2);
-	gw_mm_put(mm[0]);
-	gw_mm_put(mm[1]);
+	end_spaces(s, mm, 2);
 }
 
 /* FACTS 2.4: order 9 at its third piece of order 3 leaves 4, {3}, 3, 5, 6, 7, 8; to single frames

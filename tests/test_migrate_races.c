@@ -394,52 +394,6 @@ no_mark_is_lost(void **state)
 
 /* ---- waiting (C) ---- */
 
-#define FAULTERS 3
-
-struct faulters {
-	struct world *w;
-	gw_atomic_u32 stop, faults, errors;
-	unsigned n;
-	pthread_t threads[FAULTERS];
-};
-
-static void *
-fault_again_and_again(void *arg)
-{
-	struct faulters *f = arg;
-	struct gw_task task;
-
-	if (gw_task_attach(&task, f->w->m, 0))
-		abort();
-	while (!gw_u32_load_acquire(&f->stop)) {
-		if (gw_fault(f->w->mm, f->w->addr, GW_ACCESS_READ))
-			gw_u32_add_relaxed(&f->errors, 1);
-		gw_u32_add_relaxed(&f->faults, 1);
-		sched_yield();
-	}
-	gw_task_detach(&task);
-	return NULL;
-}
-
-static void
-start(struct faulters *f, struct world *w, unsigned n)
-{
-	f->w = w;
-	f->n = n;
-	for (unsigned i = 0; i < n; i++)
-		assert_int_equal(pthread_create(&f->threads[i], NULL, fault_again_and_again, f), 0);
-}
-
-static void
-stop(struct faulters *f)
-{
-	gw_u32_store_release(&f->stop, 1);
-	for (unsigned i = 0; i < f->n; i++)
-		assert_int_equal(pthread_join(f->threads[i], NULL), 0);
-	assert_true(gw_u32_load_relaxed(&f->faults) > 0);
-	assert_int_equal(gw_u32_load_relaxed(&f->errors), 0);
-}
-
 static void
 until_all_hold(struct world *w)
 {
@@ -465,10 +419,10 @@ holding_waiters_stop_migration(void **state)
 	new_page(w, 5);
 	isolate(w, w->page);
 	w->at_flush = until_all_hold;
-	start(&f, w, FAULTERS);
+	start_faulters(&f, w, FAULTERS);
 	assert_int_equal(migrate(w, GW_MIGRATE_SYNC), 1);
 	assert_int_equal(w->stats.passes, 10);
-	stop(&f);
+	stop_faulters(&f);
 	assert_int_equal(page_at(w->mm, w->addr), w->page);
 	gw_putback_movable_pages(w->m, &w->list);
 	assert_int_equal(refs(w, w->page), 1);
@@ -483,10 +437,10 @@ wait_and_move(struct world *w, enum gw_wait_era era, unsigned n)
 	new_page(w, 5);
 	isolate(w, w->page);
 	w->at_flush = until_somebody_waits;
-	start(&f, w, n);
+	start_faulters(&f, w, n);
 	assert_int_equal(migrate(w, GW_MIGRATE_SYNC), 0);
 	assert_int_equal(w->stats.passes, 1);
-	stop(&f);
+	stop_faulters(&f);
 	assert_int_equal(page_at(w->mm, w->addr), w->last_new);
 	assert_int_equal(refs(w, w->last_new), 1);
 }

@@ -2,9 +2,6 @@
 /*
  * test_migrate_threads.c - threads allocate, migrate, lock and free on one machine: nothing is
  * lost (DESIGN 2.2, FACTS 1.0).
- *
- * The owner is a table of slots, each a page and the value that its bytes must have. A slot's
- * mutex guards both; it nests inside the page lock. A slot whose page is isolated is left alone.
  */
 #include "test.h"
 
@@ -12,25 +9,17 @@
 #include <sched.h>
 #include <string.h>
 
-#include "machine_fixture.h"
-#include "godwit/migrate.h"
+#include "slots_fixture.h"
 
 #define FRAMES	2048
 #define SLOTS	256
 #define THREADS 4
 #define STEPS	20000
 
-struct slot {
-	pthread_mutex_t mutex;
-	gw_pfn_t pfn; /* GW_PFN_NONE: empty */
-	bool isolated;
-	uint64_t value;
-};
-
 struct world {
 	struct fixture *f;
-	struct slot slots[SLOTS];
-	gw_atomic_u64 moved, isolations, mistakes;
+	struct slots slots;
+	gw_atomic_u64 isolations;
 	uint64_t seed;
 	pthread_barrier_t all_here;
 };
@@ -42,60 +31,6 @@ struct worker {
 	pthread_t thread;
 };
 
-static struct slot *
-slot_of(struct gw_machine *m, gw_pfn_t page)
-{
-	struct world *w = fixture_of(m)->user;
-
-	return &w->slots[gw_page_index(m, page)];
-}
-
-static bool
-owner_isolate(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode)
-{
-	struct slot *s = slot_of(m, page);
-	bool mine;
-
-	(void)mode;
-	pthread_mutex_lock(&s->mutex);
-	mine = s->pfn == page && !s->isolated;
-	if (mine)
-		s->isolated = true;
-	pthread_mutex_unlock(&s->mutex);
-	return mine;
-}
-
-static int
-owner_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
-{
-	struct world *w = fixture_of(m)->user;
-	struct slot *s = slot_of(m, src);
-
-	(void)mode;
-	gw_migrate_copy(m, dst, src, 0);
-	pthread_mutex_lock(&s->mutex);
-	if (s->pfn != src || !s->isolated)
-		gw_u64_add_relaxed(&w->mistakes, 1);
-	s->pfn = dst;
-	s->isolated = false;
-	pthread_mutex_unlock(&s->mutex);
-	gw_u64_add_relaxed(&w->moved, 1);
-	return 0;
-}
-
-static void
-owner_putback(struct gw_machine *m, gw_pfn_t page)
-{
-	struct slot *s = slot_of(m, page);
-
-	pthread_mutex_lock(&s->mutex);
-	s->isolated = false;
-	pthread_mutex_unlock(&s->mutex);
-}
-
-static const struct gw_movable_ops owner_ops = {
-	.isolate = owner_isolate, .migrate = owner_migrate, .putback = owner_putback};
-
 static int
 get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
 {
@@ -106,58 +41,32 @@ get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_p
 
 static const struct gw_migrate_target target = {.get_new_page = get_new_page};
 
-/* The slot's page, if it has one that is not isolated, with its mutex held; else NULL. */
-static struct slot *
-grab(struct worker *me, bool full)
-{
-	struct slot *s = &me->w->slots[test_random(&me->random) % SLOTS];
-
-	pthread_mutex_lock(&s->mutex);
-	if (!s->isolated && (s->pfn != GW_PFN_NONE) == full)
-		return s;
-	pthread_mutex_unlock(&s->mutex);
-	return NULL;
-}
-
 static void
 fill_slot(struct worker *me)
 {
-	struct world *w = me->w;
-	struct gw_machine *m = w->f->m;
-	struct slot *s = grab(me, false);
+	struct slots *slots = &me->w->slots;
+	struct slot *s = slots_grab(slots, &me->random, false);
 	gw_pfn_t pfn;
 
 	if (!s)
 		return;
-	if (gw_alloc_from_zonelist(m, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN, &pfn) == 0) {
-		s->pfn = pfn;
-		s->value = test_random(&me->random);
-		memcpy(w->f->bytes[pfn], &s->value, sizeof(s->value));
-		if (test_random(&me->random) % 2)
-			gw_lru_add(m, pfn, GW_LRU_INACTIVE_FILE);
-		gw_page_set_movable(m, pfn, &owner_ops, (uint32_t)(s - w->slots));
-	}
+	if (gw_alloc_from_zonelist(slots->f->m, GW_GFP_MOVABLE, 0, 0, GW_WMARK_MIN, &pfn) == 0)
+		slot_fill(slots, s, pfn, 0, test_random(&me->random),
+			test_random(&me->random) % 2 ? GW_LRU_INACTIVE_FILE : GW_LRU_NR);
 	pthread_mutex_unlock(&s->mutex);
-}
-
-static void
-check_value(struct world *w, const struct slot *s)
-{
-	if (memcmp(w->f->bytes[s->pfn], &s->value, sizeof(s->value)) != 0)
-		gw_u64_add_relaxed(&w->mistakes, 1);
 }
 
 static void
 change_slot(struct worker *me, bool free)
 {
 	struct world *w = me->w;
-	struct slot *s = grab(me, true);
+	struct slot *s = slots_grab(&me->w->slots, &me->random, true);
 	gw_pfn_t pfn;
 
 	if (!s)
 		return;
 	pfn = s->pfn;
-	check_value(w, s);
+	slot_check(&w->slots, s);
 	s->value++;
 	memcpy(w->f->bytes[pfn], &s->value, sizeof(s->value));
 	if (free)
@@ -172,7 +81,7 @@ static void
 lock_slot(struct worker *me)
 {
 	struct gw_machine *m = me->w->f->m;
-	struct slot *s = grab(me, true);
+	struct slot *s = slots_grab(&me->w->slots, &me->random, true);
 	gw_pfn_t pfn;
 
 	if (!s)
@@ -211,7 +120,7 @@ migrate_some(struct worker *me)
 	if (gw_migrate_pages(m, &list, &target, mode, GW_MR_COMPACTION, NULL) != 0)
 		gw_putback_movable_pages(m, &list); /* A16 */
 	if (list.n)
-		gw_u64_add_relaxed(&w->mistakes, 1);
+		gw_u64_add_relaxed(&w->slots.mistakes, 1);
 }
 
 static void *
@@ -264,12 +173,8 @@ setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 
 	w->f = fixture_create(FRAMES, 2, 4);
-	w->f->user = w;
+	slots_create(&w->slots, w->f, SLOTS);
 	w->seed = test_seed();
-	for (unsigned i = 0; i < SLOTS; i++) {
-		pthread_mutex_init(&w->slots[i].mutex, NULL);
-		w->slots[i].pfn = GW_PFN_NONE;
-	}
 	*state = w;
 	return 0;
 }
@@ -280,8 +185,7 @@ teardown(void **state)
 	struct world *w = *state;
 
 	fixture_destroy(w->f);
-	for (unsigned i = 0; i < SLOTS; i++)
-		pthread_mutex_destroy(&w->slots[i].mutex);
+	slots_destroy(&w->slots);
 	free(w);
 	return 0;
 }
@@ -296,18 +200,18 @@ nothing_is_lost(void **state)
 	run_workers(w, worker_run);
 	gw_lru_add_drain_all(m);
 	fixture_check(w->f);
-	assert_true(gw_u64_load_relaxed(&w->moved) > 1000);
+	assert_true(gw_u64_load_relaxed(&w->slots.moved) > 1000);
 	for (unsigned i = 0; i < SLOTS; i++) {
-		struct slot *s = &w->slots[i];
+		struct slot *s = &w->slots.all[i];
 
 		if (s->pfn == GW_PFN_NONE)
 			continue;
 		assert_false(s->isolated);
 		assert_int_equal(gw_ref_read(&gw_page(m, s->pfn)->refcount), 1);
-		check_value(w, s);
+		slot_check(&w->slots, s);
 		gw_put_page(m, s->pfn);
 	}
-	assert_int_equal(gw_u64_load_relaxed(&w->mistakes), 0);
+	assert_int_equal(gw_u64_load_relaxed(&w->slots.mistakes), 0);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(gw_u64_load_relaxed(&m->nodes[0].isolated_frames[i]), 0);
 	assert_int_equal(fixture_free_frames(w->f), FRAMES);
@@ -341,11 +245,21 @@ race_run(void *arg)
 	return NULL;
 }
 
+static int
+refuse_to_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
+{
+	(void)m;
+	(void)dst;
+	(void)src;
+	(void)mode;
+	return -EBUSY;
+}
+
 /* P1: of several tasks that isolate the same page exactly one wins, never none. */
 static void
 exactly_one_isolates(void **state)
 {
-	static const struct gw_movable_ops ops = {.migrate = owner_migrate};
+	static const struct gw_movable_ops ops = {.migrate = refuse_to_move};
 	struct world *w = *state;
 	struct gw_machine *m = w->f->m;
 	gw_pfn_t pages[RACES];
@@ -382,16 +296,6 @@ allow_split(struct gw_machine *m, gw_pfn_t page, unsigned order)
 	(void)page;
 	(void)order;
 	return 0;
-}
-
-static int
-refuse_to_move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode)
-{
-	(void)m;
-	(void)dst;
-	(void)src;
-	(void)mode;
-	return -EBUSY;
 }
 
 static const struct gw_movable_ops split_ops = {.migrate = refuse_to_move, .split = allow_split};
@@ -471,7 +375,7 @@ lock_for_a_while(void *arg)
 {
 	struct worker *me = arg;
 	struct gw_machine *m = me->w->f->m;
-	gw_pfn_t pfn = me->w->slots[0].pfn;
+	gw_pfn_t pfn = me->w->slots.all[0].pfn;
 	struct gw_task task;
 
 	if (gw_task_attach(&task, m, 1))
@@ -499,8 +403,8 @@ sync_waits_for_the_page_lock(void **state)
 		struct gw_page_list list;
 		gw_pfn_t pfn = fixture_alloc(w->f, 0);
 
-		w->slots[0].pfn = pfn;
-		gw_page_set_movable(m, pfn, &owner_ops, 0);
+		w->slots.all[0].pfn = pfn;
+		gw_page_set_movable(m, pfn, &slot_ops, 0);
 		gw_page_list_init(&list);
 		assert_int_equal(gw_isolate_page(m, pfn, modes[i], &list), 0);
 		pthread_barrier_init(&w->all_here, NULL, 2);
@@ -511,7 +415,7 @@ sync_waits_for_the_page_lock(void **state)
 		assert_int_equal(stats.passes, 4);
 		assert_int_equal(pthread_join(other.thread, NULL), 0);
 		pthread_barrier_destroy(&w->all_here);
-		gw_put_page(m, w->slots[0].pfn);
+		gw_put_page(m, w->slots.all[0].pfn);
 	}
 }
 

@@ -364,6 +364,8 @@ e5_page_cannot_be_isolated(void **state)
 	assert_int_equal(page, x->page);
 	assert_true(has(x, page, GW_PG_LOCKED));
 	assert_int_equal(seen.lookups, 1);
+	assert_int_equal(seen.migrations, 0);
+	assert_int_equal(events(x->w, GW_VM_PGMIGRATE_FAIL), 0);
 	assert_int_equal(refs(x, page), 3); /* the cache's, ours, and the fault's */
 	answer(x, page);
 	gw_lru_putback(x->w->m, x->page);

@@ -237,13 +237,14 @@ test_cold(void **state)
 	gw_mm_put(mm);
 }
 
-/* Hints are kept in the VMAs of their range, the later one counts. */
+/* Hints are kept in the VMAs of their range, also by those that a fork or a move makes of them; the
+ * later one counts. */
 static void
 test_huge_hints(void **state)
 {
 	struct spaces *s = *state;
-	struct gw_mm *mm = new_space(s);
-	gw_vaddr_t a = map(mm, 4);
+	struct gw_mm *mm = new_space(s), *child;
+	gw_vaddr_t a = map(mm, 4), moved;
 	const uint32_t both = GW_VM_HUGEPAGE | GW_VM_NOHUGEPAGE;
 
 	assert_int_equal(gw_madvise(mm, a + PAGE, 2 * PAGE, GW_MADV_HUGEPAGE), 0);
@@ -251,6 +252,12 @@ test_huge_hints(void **state)
 	assert_int_equal(gw_vma_find(mm, a)->flags & both, 0);
 	assert_int_equal(gw_vma_find(mm, a + PAGE)->flags & both, GW_VM_HUGEPAGE);
 	assert_int_equal(gw_vma_find(mm, a + 2 * PAGE)->flags & both, GW_VM_NOHUGEPAGE);
+	child = fork_space(mm);
+	assert_int_equal(gw_vma_find(child, a + PAGE)->flags & both, GW_VM_HUGEPAGE);
+	gw_mm_put(child);
+	assert_int_equal(gw_mremap(mm, a + PAGE, PAGE, 2 * PAGE, &moved), 0);
+	assert_int_not_equal(moved, a + PAGE);
+	assert_int_equal(gw_vma_find(mm, moved)->flags & both, GW_VM_HUGEPAGE);
 	assert_int_equal(gw_madvise(mm, a, PAGE, (enum gw_advice)99), -EINVAL);
 	gw_mm_put(mm);
 }

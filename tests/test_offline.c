@@ -15,15 +15,6 @@
 #define PB    4
 #define BLOCK ((gw_pfn_t)1 << PB)
 
-static struct gw_zone_info
-info(struct world *w)
-{
-	struct gw_zone_info zone;
-
-	assert_int_equal(gw_zone_info(w->m, 0, &zone), 0);
-	return zone;
-}
-
 /* FACTS 1.6: the range's pages move away, its frames belong to no allocator, the zone manages fewer
  * and gives none of them out; online, they are all free again. */
 static void
@@ -38,8 +29,8 @@ offline_and_online(void **state)
 	world_ready(w);
 	assert_int_equal(gw_offline_pages(w->m, 2 * BLOCK, 4 * BLOCK, NULL), 0);
 	assert_true(world_all(w, 2 * BLOCK, 2 * BLOCK, 'h'));
-	assert_int_equal(info(w).managed, 6 * BLOCK);
-	assert_int_equal(info(w).free + info(w).pcp, 6 * BLOCK - 16);
+	assert_int_equal(fixture_zone(w->f, 0).managed, 6 * BLOCK);
+	assert_int_equal(fixture_zone(w->f, 0).free + fixture_zone(w->f, 0).pcp, 6 * BLOCK - 16);
 	world_check(w);
 	assert_int_equal(gw_offline_pages(w->m, 2 * BLOCK, 3 * BLOCK, NULL), -EINVAL);
 	while (!gw_alloc_pages(w->m, GW_GFP_MOVABLE, 0, 0, &got[n]))
@@ -55,7 +46,7 @@ offline_and_online(void **state)
 	assert_int_equal(gw_online_pages(w->m, 3 * BLOCK, 4 * BLOCK), 0);
 	assert_int_equal(gw_online_pages(w->m, 2 * BLOCK, 3 * BLOCK), 0);
 	assert_int_equal(gw_online_pages(w->m, 2 * BLOCK, 3 * BLOCK), -EINVAL);
-	assert_int_equal(info(w).managed, 8 * BLOCK);
+	assert_int_equal(fixture_zone(w->f, 0).managed, 8 * BLOCK);
 	assert_true(world_all(w, 2 * BLOCK, 2 * BLOCK, '.'));
 	world_destroy(w);
 }
@@ -104,7 +95,7 @@ unmovable_page_is_named(void **state)
 	assert_int_equal(why.pfn, BLOCK + 12);
 	assert_int_equal(why.why, GW_WHY_UNMOVABLE);
 	assert_int_equal(w->moves, 0);
-	assert_int_equal(info(w).pageblocks[GW_MT_ISOLATE], 0);
+	assert_int_equal(fixture_zone(w->f, 0).pageblocks[GW_MT_ISOLATE], 0);
 	world_destroy(w);
 }
 

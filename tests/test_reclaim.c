@@ -198,6 +198,30 @@ pageout_takes_own_pages(void **state)
 	gw_mm_put(both[1]);
 }
 
+/* Pages of files as well: what was written is in the store before they go. Locked ones stay. */
+static void
+pageout_takes_pages_of_files(void **state)
+{
+	struct spaces *s = *state;
+	struct store *store = store_create();
+	struct gw_mapping *file = file_on(s, store);
+	struct gw_mm *mm = new_space(s);
+	gw_vaddr_t addr = map_file(mm, file, 8, GW_MAP_SHARED);
+
+	fill(mm, addr, 8, 1);
+	assert_int_equal(gw_mlock(mm, addr + 6 * PAGE, 2 * PAGE, true), 0);
+	assert_int_equal(gw_madvise(mm, addr, 8 * PAGE, GW_MADV_PAGEOUT), 0);
+	assert_int_equal(present(mm, addr, 6), 0);
+	assert_int_equal(present(mm, addr + 6 * PAGE, 2), 2);
+	assert_int_equal(gw_mapping_cached(file), 2);
+	assert_int_equal(gw_u32_load_relaxed(&store->writes), 6);
+	expect(mm, addr, 8, 1);
+	verify(s, &mm, 1);
+	gw_mm_put(mm);
+	file_put(file);
+	store_destroy(store);
+}
+
 /* ---- pages of files ---- */
 
 /* Clean pages are dropped, and read again. */
@@ -452,6 +476,7 @@ main(void)
 		TEST_SWAP(temporary_stacks_stay),
 		TEST_SWAP(referenced_pages_stay),
 		TEST_SWAP(pageout_takes_own_pages),
+		TEST_NO_SWAP(pageout_takes_pages_of_files),
 		TEST_NO_SWAP(clean_file_pages_are_dropped),
 		TEST_SWAP(dirty_file_pages_are_written),
 		TEST_NO_SWAP(a_failed_write_loses_nothing),

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "anon_fixture.h"
+#include "bug_counter.h"
 
 /* w->page locked, with migration entries for its entries. */
 static struct gw_anon_vma *
@@ -67,30 +68,7 @@ both_are_locked_in_the_move(void **state)
 
 /* ---- C2 ---- */
 
-#define FAULTERS 3
-#define TRIES	 20
-
-struct faulters {
-	struct world *w;
-	gw_atomic_u32 stop;
-	pthread_t threads[FAULTERS];
-};
-
-static void *
-fault_again_and_again(void *arg)
-{
-	struct faulters *f = arg;
-	struct gw_task task;
-
-	if (gw_task_attach(&task, f->w->m, 0))
-		abort();
-	while (!gw_u32_load_acquire(&f->stop)) {
-		(void)!gw_fault(f->w->mm, f->w->addr, GW_ACCESS_READ);
-		sched_yield();
-	}
-	gw_task_detach(&task);
-	return NULL;
-}
+#define TRIES 20
 
 static void
 until_somebody_waits(struct world *w)
@@ -116,18 +94,15 @@ empty_the_frame(struct world *w)
 static bool
 empties_beside_faults(struct world *w, enum gw_wait_era era)
 {
-	struct faulters f = {.w = w};
+	struct faulters f = {0};
 	bool emptied;
 
 	gw_machine_set_wait_era(w->m, era);
 	new_page(w, 5);
 	w->at_flush = until_somebody_waits;
-	for (unsigned i = 0; i < FAULTERS; i++)
-		assert_int_equal(pthread_create(&f.threads[i], NULL, fault_again_and_again, &f), 0);
+	start_faulters(&f, w, FAULTERS);
 	emptied = empty_the_frame(w);
-	gw_u32_store_release(&f.stop, 1);
-	for (unsigned i = 0; i < FAULTERS; i++)
-		assert_int_equal(pthread_join(f.threads[i], NULL), 0);
+	stop_faulters(&f);
 	assert_int_equal(read_word(w, w->mm, w->addr), 5);
 	return emptied;
 }
@@ -329,16 +304,6 @@ migration_ends_in_a_fork(void **state)
 }
 
 /* ---- R4 ---- */
-
-static unsigned bugs;
-
-static void
-note_bug(void *ctx, const char *message)
-{
-	(void)ctx;
-	(void)message;
-	bugs++;
-}
 
 /* R4, I1: an entry of a page that is not under migration is nothing to be tidied up in passing: it
  * is a broken invariant, and said to be one by the fault that meets it. */

@@ -32,7 +32,7 @@ finding() {
 	scripts/rules.sh "$scratch/tree" | grep -oE 'R[0-9]' | tr '\n' ' '
 }
 
-echo 1..20
+echo 1..22
 check 'passes are counted' '2 0 0' "$(count OK 0 '1..2\nok 1 - a\nok 2 - b')"
 check 'failures are counted' '1 1 0' "$(count FAIL 1 '1..2\nok 1 - a\nnot ok 2 - b')"
 check 'skips are not failures' '1 0 1' "$(count OK 0 '1..2\nok 1 - a\nnot ok 2 # SKIP b')"
@@ -60,6 +60,10 @@ check 'R5: the engine looks up' 'R5 ' \
 	"$(finding engine/phys/x.c "$spdx#include \"observe/json.h\"\n")"
 check 'R6: 801 lines are too many' 'R6 ' "$(finding cli/x.c "$spdx$(printf '%800s' '' |
 	sed 's/ /\\n/g')")"
+
+check 'R7: a test that is evidence is missing' 'R7 ' \
+	"$(finding docs/rows.md '| A1 | x | `test_x.c`: gone |\n')"
+check 'R7: rows without tests' '' "$(finding docs/rows.md '| A1 | x | measured |\n')"
 
 # A PATH with everything that bootstrap.sh itself runs, but no Meson.
 mkdir "$scratch/bin"

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "godwit/migrate.h"
+#include "bug_counter.h"
 #include "mm_fixture.h"
 
 /* What a moved page must hold, and what must never be read. */
@@ -440,16 +441,6 @@ flush_range_not(void *ctx, uint32_t mm_id, uint64_t start, uint64_t end)
 	(void)mm_id;
 	(void)start;
 	(void)end;
-}
-
-static unsigned bugs;
-
-static void
-note_bug(void *ctx, const char *message)
-{
-	(void)ctx;
-	(void)message;
-	bugs++;
 }
 
 /* A flush that was forgotten is found in the idle machine, by comparing TLBs with page tables. */

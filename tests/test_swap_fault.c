@@ -171,6 +171,30 @@ comes_back(void **state)
 	verify(a->s, &a->mm, 1);
 }
 
+/* The soft-dirty mark of an entry goes to swap with it, and comes back; no other page gets one. */
+static void
+soft_dirty_comes_back(void **state)
+{
+	struct area *a = *state;
+	gw_vaddr_t at = map(a->mm, 2);
+	gw_atomic_u64 *word;
+	gw_spinlock *lock;
+
+	poke(a->mm, at, 5);
+	poke(a->mm, at + PAGE, 6);
+	word = gw_pte_lock(a->mm, at + PAGE, &lock);
+	gw_u64_and_relaxed(word, ~(uint64_t)GW_PTE_SOFT_DIRTY);
+	gw_spin_unlock(lock);
+	push_out(a, a->mm, at, false);
+	push_out(a, a->mm, at + PAGE, false);
+	assert_true(entry_of(a->mm, at) & GW_PTE_SOFT_DIRTY);
+	assert_int_equal(peek(a->mm, at), 5);
+	assert_int_equal(peek(a->mm, at + PAGE), 6);
+	assert_true(entry_of(a->mm, at) & GW_PTE_SOFT_DIRTY);
+	assert_false(entry_of(a->mm, at + PAGE) & GW_PTE_SOFT_DIRTY);
+	verify(a->s, &a->mm, 1);
+}
+
 /* From the swap cache it comes back without I/O, the very page. */
 static void
 comes_back_from_the_cache(void **state)
@@ -602,6 +626,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(comes_back),
 		TEST(comes_back_from_the_cache),
+		TEST(soft_dirty_comes_back),
 		TEST(read_error),
 		TEST(coming_back_is_charged),
 		TEST(forked_entries_share),

@@ -13,8 +13,8 @@
 #define STOP	0x4u
 #define WORKING 0x8u
 
-static void
-wake(struct gw_machine *m, struct gw_daemon *d)
+void
+gw_daemon_wake(struct gw_machine *m, struct gw_daemon *d)
 {
 	/* release: who sets it again, sees why it was cleared */
 	if (gw_u32_and_release(&d->state, ~IDLE) & WAITERS)
@@ -28,13 +28,7 @@ gw_daemon_ask(struct gw_machine *m, struct gw_daemon *d, unsigned order)
 
 	while (wish < order + 1 && !gw_u32_cas_relaxed(&d->wish, &wish, order + 1))
 		;
-	wake(m, d);
-}
-
-void
-gw_daemon_wake(struct gw_machine *m, struct gw_daemon *d)
-{
-	wake(m, d);
+	gw_daemon_wake(m, d);
 }
 
 bool
@@ -61,7 +55,7 @@ void
 gw_daemon_stop(struct gw_machine *m, struct gw_daemon *d)
 {
 	gw_u32_or_relaxed(&d->state, STOP);
-	wake(m, d);
+	gw_daemon_wake(m, d);
 }
 
 void

@@ -71,48 +71,30 @@ make_old(gw_pte_t pte, unsigned prot)
 	return pte & ~(uint64_t)GW_PTE_YOUNG;
 }
 
-/* Its lock held. */
+struct change {
+	change_fn change;
+	unsigned prot;
+};
+
 static void
-change_entry(gw_atomic_u64 *word, change_fn change, unsigned prot)
+change_entry(struct gw_mm *mm, gw_atomic_u64 *word, void *ctx)
 {
+	const struct change *c = ctx;
 	gw_pte_t pte = gw_u64_load_relaxed(word);
 
-	while (change(pte, prot) != pte) /* CPUs may mark it meanwhile */
-		if (gw_u64_cas_acq_rel(word, &pte, change(pte, prot)))
+	(void)mm;
+	while (c->change(pte, c->prot) != pte) /* CPUs may mark it meanwhile */
+		if (gw_u64_cas_acq_rel(word, &pte, c->change(pte, c->prot)))
 			break;
-}
-
-/* The range lies in one table, or is a huge entry's. */
-static void
-change_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, change_fn change, unsigned prot)
-{
-	gw_spinlock *lock;
-	gw_atomic_u64 *word = gw_pmd_lock_whole(mm, start, end, &lock);
-
-	if (word) {
-		change_entry(word, change, prot);
-		gw_spin_unlock(lock);
-		return;
-	}
-	word = gw_pte_lock(mm, start, &lock);
-	for (gw_vaddr_t addr = start; word && addr < end; addr += GW_PAGE_SIZE, word++)
-		change_entry(word, change, prot);
-	if (word)
-		gw_spin_unlock(lock);
 }
 
 /* mmap_lock held: for reading if no VMA says otherwise than before. */
 static void
 change_entries(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, change_fn change, unsigned prot)
 {
-	gw_vaddr_t addr = gw_table_next(mm, start, end);
+	struct change c = {.change = change, .prot = prot};
 
-	while (addr < end) {
-		gw_vaddr_t next = gw_table_end(addr, end);
-
-		change_table(mm, addr, next, change, prot);
-		addr = gw_table_next(mm, next, end);
-	}
+	gw_entries_visit(mm, start, end, change_entry, &c);
 	gw_flush_range(mm, start, end); /* B2 */
 }
 
@@ -175,11 +157,14 @@ cool(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 	return err;
 }
 
-/* Isolate what the entry names, if nobody else maps it: of a page of order > 0 all of it. Its lock
- * held. */
+/* Isolate what the entry names, if nobody else maps it: of a page of order > 0 all of it. What
+ * others have taken, or hold in a batch, stays. */
 static void
-isolate_entry(struct gw_machine *m, gw_pte_t pte, struct gw_page_list *list)
+isolate_entry(struct gw_mm *mm, gw_atomic_u64 *word, void *ctx)
 {
+	struct gw_machine *m = mm->machine;
+	struct gw_page_list *list = ctx;
+	gw_pte_t pte = gw_u64_load_relaxed(word);
 	gw_pfn_t pfn = gw_pte_pfn(pte);
 
 	if (!gw_pte_is_page(pte) || gw_page_head(m, pfn) != pfn ||
@@ -187,30 +172,6 @@ isolate_entry(struct gw_machine *m, gw_pte_t pte, struct gw_page_list *list)
 		return;
 	if (!gw_lru_isolate(m, pfn, GW_ISOLATE_BOTH))
 		gw_list_push_back(m, list, pfn);
-}
-
-/*
- * Isolate the pages of the range that nobody else maps; it lies in one table, or is a huge entry's.
- * mmap_lock held for reading. What others have taken, or hold in a batch, stays.
- */
-static void
-isolate_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, struct gw_page_list *list)
-{
-	struct gw_machine *m = mm->machine;
-	gw_spinlock *lock;
-	gw_atomic_u64 *word = gw_pmd_lock_whole(mm, start, end, &lock);
-
-	if (word) {
-		isolate_entry(m, gw_u64_load_relaxed(word), list);
-		gw_spin_unlock(lock);
-		return;
-	}
-	word = gw_pte_lock(mm, start, &lock);
-	if (!word)
-		return;
-	for (gw_vaddr_t addr = start; addr < end; addr += GW_PAGE_SIZE, word++)
-		isolate_entry(m, gw_u64_load_relaxed(word), list);
-	gw_spin_unlock(lock);
 }
 
 static int
@@ -228,7 +189,7 @@ page_out(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 		struct gw_page_list list;
 
 		gw_page_list_init(&list);
-		isolate_table(mm, addr, next, &list);
+		gw_entries_visit(mm, addr, next, isolate_entry, &list);
 		(void)gw_reclaim_pages(mm->machine, &list);
 		addr = gw_table_next(mm, next, end);
 	}

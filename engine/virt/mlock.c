@@ -70,30 +70,13 @@ populate(struct gw_mm *mm, gw_vaddr_t addr)
 }
 
 static void
-munlock_entry(struct gw_machine *m, gw_pte_t pte)
+munlock_entry(struct gw_mm *mm, gw_atomic_u64 *word, void *ctx)
 {
+	gw_pte_t pte = gw_u64_load_relaxed(word);
+
+	(void)ctx;
 	if (gw_pte_is_page(pte))
-		gw_munlock_page(m, gw_pte_pfn(pte));
-}
-
-/* The range lies in one table, or in a huge entry's. */
-static void
-munlock_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
-{
-	gw_spinlock *lock;
-	gw_atomic_u64 *word = gw_pmd_lock_whole(mm, start, end, &lock);
-
-	if (word) {
-		munlock_entry(mm->machine, gw_u64_load_relaxed(word));
-		gw_spin_unlock(lock);
-		return;
-	}
-	word = gw_pte_lock(mm, start, &lock);
-	if (!word)
-		return;
-	for (gw_vaddr_t addr = start; addr < end; addr += GW_PAGE_SIZE, word++)
-		munlock_entry(mm->machine, gw_u64_load_relaxed(word));
-	gw_spin_unlock(lock);
+		gw_munlock_page(mm->machine, gw_pte_pfn(pte));
 }
 
 static int
@@ -103,16 +86,8 @@ munlock(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 
 	gw_rw_write_lock(&mm->mmap_lock);
 	err = gw_vma_change_flags(mm, start, end, GW_VM_LOCKED, 0);
-	if (!err) {
-		gw_vaddr_t addr = gw_table_next(mm, start, end);
-
-		while (addr < end) {
-			gw_vaddr_t next = gw_table_end(addr, end);
-
-			munlock_table(mm, addr, next);
-			addr = gw_table_next(mm, next, end);
-		}
-	}
+	if (!err)
+		gw_entries_visit(mm, start, end, munlock_entry, NULL);
 	gw_rw_write_unlock(&mm->mmap_lock);
 	return err;
 }

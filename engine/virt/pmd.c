@@ -108,6 +108,39 @@ gw_pmd_lock_whole(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, gw_spinloc
 	return NULL;
 }
 
+/* The range lies in one table, or in a huge entry's. */
+static void
+visit_table(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, gw_entry_fn visit, void *ctx)
+{
+	gw_spinlock *lock;
+	gw_atomic_u64 *word = gw_pmd_lock_whole(mm, start, end, &lock);
+
+	if (word) {
+		visit(mm, word, ctx);
+		gw_spin_unlock(lock);
+		return;
+	}
+	word = gw_pte_lock(mm, start, &lock);
+	if (!word)
+		return;
+	for (gw_vaddr_t addr = start; addr < end; addr += GW_PAGE_SIZE, word++)
+		visit(mm, word, ctx);
+	gw_spin_unlock(lock);
+}
+
+void
+gw_entries_visit(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, gw_entry_fn visit, void *ctx)
+{
+	gw_vaddr_t addr = gw_table_next(mm, start, end);
+
+	while (addr < end) {
+		gw_vaddr_t next = gw_table_end(addr, end);
+
+		visit_table(mm, addr, next, visit, ctx);
+		addr = gw_table_next(mm, next, end);
+	}
+}
+
 void
 gw_pmd_install(struct gw_mm *mm, gw_atomic_u64 *word, gw_pfn_t page, gw_pfn_t table, uint64_t flags)
 {

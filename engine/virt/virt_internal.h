@@ -107,6 +107,14 @@ void gw_tables_free(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end);
  */
 gw_atomic_u64 *gw_pmd_lock_whole(
 	struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, gw_spinlock **lock);
+/* Called with the lock of the entry's table held. */
+typedef void (*gw_entry_fn)(struct gw_mm *mm, gw_atomic_u64 *word, void *ctx);
+/*
+ * Visit the entries of [start, end), whatever tables these are in: a huge one once, and split
+ * before if the range is only a part of it. mmap_lock held.
+ */
+void gw_entries_visit(
+	struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, gw_entry_fn visit, void *ctx);
 /* A present huge entry becomes a table of migration entries of its frames. Its lock held. Returns
  * what it was: its map and reference are the caller's to give up. */
 gw_pte_t gw_pmd_freeze(struct gw_mm *mm, gw_atomic_u64 *word);
