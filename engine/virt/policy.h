@@ -54,7 +54,8 @@ struct gw_numa_ops {
 	 * instead of it, locked, with the caller's reference: another, or itself. */
 	gw_pfn_t (*misplaced)(
 		struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma, gw_vaddr_t addr);
-	/* Move a page that vma maps to a node; the caller's reference goes. True: it has moved. */
+	/* Move a page of any order, named by its head, that vma maps to a node; the caller's
+	 * reference goes. True: it has moved. */
 	bool (*move)(struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma, unsigned node);
 	/* Move pages that reclaim has isolated from a node's LRU to a lower tier; those that stay
 	 * are on the list afterwards. Returns frames moved. */
