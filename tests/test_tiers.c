@@ -365,9 +365,7 @@ slow_pages(struct nodes *w, struct gw_mm *mm, unsigned pages)
 	fill(mm, addr, pages);
 	gw_lru_add_drain_all(w->m);
 	bind_range(mm, addr, pages, policy(GW_POLICY_DEFAULT, 0));
-	(void)gw_numa_scan(mm);
-	gw_u64_add_relaxed(&w->now, w->numa.scan_period_max_ms * MS);
-	assert_int_equal(gw_numa_scan(mm), pages);
+	assert_int_equal(scan_now(w, mm), pages);
 	return addr;
 }
 
@@ -389,9 +387,9 @@ hot_pages_go_up(void **state)
 
 	tiering(w);
 	addr = slow_pages(w, mm, 4);
-	gw_u64_add_relaxed(&w->now, 999 * MS);
+	pass_ms(w, 999);
 	assert_int_equal(peek(mm, addr), addr);
-	gw_u64_add_relaxed(&w->now, MS);
+	pass_ms(w, 1);
 	assert_int_equal(peek(mm, addr + PAGE), addr + 1);
 	assert_int_equal(node_at(w, mm, addr), 0);
 	assert_int_equal(node_at(w, mm, addr + PAGE), 2);
@@ -412,7 +410,7 @@ top_tier_is_left_alone(void **state)
 	tiering(w);
 	fill(mm, top, 4);
 	(void)slow_pages(w, mm, 4);
-	assert_false(entry_of(mm, top) & GW_PTE_HINT);
+	assert_false(hints(mm, top));
 	gw_mm_put(mm);
 }
 
@@ -439,7 +437,7 @@ promotions_are_limited(void **state)
 	assert_int_equal(events(w, GW_VM_PGPROMOTE_SUCCESS), 256);
 	assert_int_equal(try_peek(&w->s, 1, mm, addr + (pages - 2) * PAGE, &value), 0);
 	assert_int_equal(node_at(w, mm, addr + (pages - 2) * PAGE), 1);
-	gw_u64_add_relaxed(&w->now, 1000 * MS);
+	pass_ms(w, 1000);
 	assert_int_equal(peek(mm, addr + (pages - 1) * PAGE), addr + pages - 1);
 	assert_int_equal(pages_on(w, mm, addr, pages, 0), 257);
 	gw_mm_put(mm);
