@@ -563,6 +563,14 @@ struct program {
 	gw_atomic_u32 *done;
 };
 
+/* Huge entries were made hinting, and huge pages moved. */
+static bool
+happened(struct world *x)
+{
+	return events(x->w, GW_VM_NUMA_HUGE_PTE_UPDATES) > 3 &&
+	       events(x->w, GW_VM_THP_MIGRATION_SUCCESS) > 3;
+}
+
 /* Each CPU has its own word of every frame, and ticks. */
 static void *
 run_program(void *arg)
@@ -575,7 +583,8 @@ run_program(void *arg)
 
 	if (gw_task_attach(&task, p->x->w->m, p->cpu))
 		abort();
-	for (unsigned step = 1; step <= STEPS; step++) {
+	/* Until others leave an entry huge for long enough. */
+	for (unsigned step = 1; step <= STEPS || (step < 100 * STEPS && !happened(p->x)); step++) {
 		unsigned i = step * 37 % n;
 		gw_vaddr_t word = frame(i) + 8 + 8 * p->cpu;
 
@@ -642,8 +651,7 @@ nothing_is_lost(void **state)
 		pthread_join(threads[i], NULL);
 		assert_int_equal(programs[i].mistakes, 0);
 	}
-	assert_true(events(x->w, GW_VM_NUMA_HUGE_PTE_UPDATES) > 0);
-	assert_true(events(x->w, GW_VM_NUMA_HINT_FAULTS) > 0);
+	assert_true(happened(x));
 	verify(x->s, &x->mm, 1);
 }
 
