@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "godwit/hugetlb.h"
 #include "godwit/reclaim.h"
 #include "godwit/swap.h"
 #include "huge_fixture.h"
@@ -278,6 +279,56 @@ shared_pages_stay(void **state)
 	assert_whole_on(x, 0, GW_HUGE_ORDER, 1);
 }
 
+/* Interleaved pages take turns by their size, when they are new and when mbind() moves them; and a
+ * fault on whichever frame leaves them where that wants them. */
+static void
+interleaved_pages_take_turns(void **state)
+{
+	struct world *x = *state;
+	struct gw_policy turns = policy(GW_POLICY_INTERLEAVE, 3);
+
+	use_orders(x->s, 1u << GW_HUGE_ORDER);
+	map_huge(x->mm, 4);
+	bind_range(x->mm, HUGE_AT, 2 * FRAMES_PER_HUGE, turns);
+	write_frames(x->mm, HUGE_AT, 4 * FRAMES_PER_HUGE);
+	assert_int_equal(node_at(x->w, x->mm, HUGE_AT), 0);
+	assert_int_equal(node_at(x->w, x->mm, frame(FRAMES_PER_HUGE)), 1);
+	assert_int_equal(node_at(x->w, x->mm, frame(3 * FRAMES_PER_HUGE)), 0);
+	gw_lru_add_drain_all(x->w->m);
+	turns.nodes = 6;
+	assert_int_equal(gw_mbind(x->mm, HUGE_AT, TABLE, &turns, GW_MBIND_MOVE), 0);
+	assert_whole_on(x, 0, GW_HUGE_ORDER, 1);
+	bind_range(x->mm, HUGE_AT, 2 * FRAMES_PER_HUGE, policy(GW_POLICY_DEFAULT, 0));
+	(void)scan_now(x->w, x->mm);
+	turns.nodes = 3;
+	assert_int_equal(gw_task_set_policy(&x->s->task, &turns), 0);
+	assert_int_equal(peek(x->mm, frame(1)), frame(1) / PAGE);
+	assert_int_equal(peek(x->mm, frame(FRAMES_PER_HUGE)), frame(FRAMES_PER_HUGE) / PAGE);
+	assert_whole_on(x, 0, GW_HUGE_ORDER, 0);
+	assert_whole_on(x, FRAMES_PER_HUGE, GW_HUGE_ORDER, 1);
+}
+
+/* So do pages of the pools. */
+static void
+interleaved_pool_pages_take_turns(void **state)
+{
+	struct world *x = *state;
+	gw_vaddr_t addr = 0;
+	uint64_t got;
+
+	for (unsigned node = 0; node < 2; node++)
+		assert_int_equal(gw_hugetlb_resize(x->w->m, node, GW_HUGE_ORDER, 2, &got), 0);
+	assert_int_equal(gw_mmap(x->mm, 0, 2 * TABLE, READWRITE, GW_MAP_HUGETLB, &addr), 0);
+	bind_range(x->mm, addr, 2 * FRAMES_PER_HUGE, policy(GW_POLICY_INTERLEAVE, 3));
+	for (unsigned i = 0; i < 2; i++) {
+		poke(x->mm, addr + i * TABLE, i);
+		assert_int_equal(node_at(x->w, x->mm, addr + i * TABLE), i);
+	}
+	assert_int_equal(gw_munmap(x->mm, addr, 2 * TABLE), 0);
+	for (unsigned node = 0; node < 2; node++)
+		assert_int_equal(gw_hugetlb_resize(x->w->m, node, GW_HUGE_ORDER, 0, &got), 0);
+}
+
 /* ---- mapped frame by frame ---- */
 
 /* Each entry of a page of a lower order hints; the fault on one decides for all of them: the page
@@ -456,22 +507,19 @@ cold_pages(struct world *x, unsigned n, unsigned order)
 	cool(x, n);
 }
 
-/* A cold large page goes down whole, whatever its order; pgdemote_direct counts frames. One that
- * is used stays. */
+/* A cold large page goes down whole, whatever its order; pgdemote_direct counts frames. */
 static void
 large_pages_go_down_whole(void **state)
 {
 	struct world *x = *state;
 
-	cold_pages(x, 2, GW_HUGE_ORDER);
-	use(x, 0, FRAMES_PER_HUGE);
+	cold_pages(x, 1, GW_HUGE_ORDER);
 	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), FRAMES_PER_HUGE);
 	assert_true(is_huge(x->mm, HUGE_AT));
 	assert_whole_on(x, 0, GW_HUGE_ORDER, SLOW);
-	assert_whole_on(x, FRAMES_PER_HUGE, GW_HUGE_ORDER, 0);
 	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_DIRECT), FRAMES_PER_HUGE);
 	assert_int_equal(events(x->w, GW_VM_THP_SPLIT_PAGE), 0);
-	assert_int_equal(gw_munmap(x->mm, HUGE_AT, 2 * TABLE), 0);
+	assert_int_equal(gw_munmap(x->mm, HUGE_AT, TABLE), 0);
 	cold_pages(x, 1, 4);
 	assert_in_range(gw_reclaim(x->w->m, 0, NULL, FRAMES_PER_HUGE), FRAMES_PER_HUGE, 1000);
 	for (unsigned i = 0; i < FRAMES_PER_HUGE; i += 16)
@@ -480,8 +528,30 @@ large_pages_go_down_whole(void **state)
 	verify(x->s, &x->mm, 1);
 }
 
+/* One that was used since it came to the inactive list goes back to the active one. */
+static void
+used_page_stays(void **state)
+{
+	struct world *x = *state;
+	gw_pfn_t pages[2];
+
+	cold_pages(x, 2, GW_HUGE_ORDER);
+	for (unsigned i = 0; i < 2; i++) {
+		pages[i] = page_of(x->mm, frame(i * FRAMES_PER_HUGE));
+		gw_get_page(x->w->m, pages[i]);
+	}
+	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), 0); /* both are inactive now */
+	for (unsigned i = 0; i < 2; i++)
+		gw_put_page(x->w->m, pages[i]);
+	use(x, 0, FRAMES_PER_HUGE + 9);
+	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), FRAMES_PER_HUGE);
+	assert_whole_on(x, 0, GW_HUGE_ORDER, SLOW);
+	assert_whole_on(x, FRAMES_PER_HUGE, GW_HUGE_ORDER, 0);
+	assert_int_equal(events(x->w, GW_VM_PGACTIVATE), 1);
+}
+
 /* Where no node below has a block of its size it goes down in pieces; where there is no room at all
- * it stays, in pieces if swap takes them, else whole. */
+ * its pieces stay. */
 static void
 without_a_block_it_is_split(void **state)
 {
@@ -493,7 +563,8 @@ without_a_block_it_is_split(void **state)
 	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), 0);
 	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_DIRECT), 0);
 	unhog(x->w, &h);
-	assert_int_equal(node_at(x->w, x->mm, HUGE_AT), 0);
+	for (unsigned i = 0; i < FRAMES_PER_HUGE; i++)
+		assert_whole_on(x, i, 0, 0);
 	assert_int_equal(gw_munmap(x->mm, HUGE_AT, TABLE), 0);
 	cold_pages(x, 1, GW_HUGE_ORDER);
 	fragment(x, &h, SLOW);
@@ -669,6 +740,8 @@ main(void)
 		T(no_split_for_want_of_a_block),
 		T(full_node_is_left_alone),
 		T(shared_pages_stay),
+		T(interleaved_pages_take_turns),
+		T(interleaved_pool_pages_take_turns),
 		T(large_page_follows_whole),
 		T(page_across_tables),
 		T(split_entries_hint),
@@ -676,6 +749,7 @@ main(void)
 		T(changes_keep_the_hint),
 		T(forks_hint),
 		T(large_pages_go_down_whole),
+		T(used_page_stays),
 		T(without_a_block_it_is_split),
 		T(hot_page_goes_up_whole),
 		T(the_limit_counts_frames),

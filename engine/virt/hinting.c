@@ -276,7 +276,8 @@ gw_numa_scan(struct gw_mm *mm)
 struct hit {
 	const struct gw_fault_at *at;
 	gw_pfn_t page, n; /* the head of the page and its frames; a reference is held */
-	gw_pfn_t frame;	  /* the one that is wanted */
+	unsigned order;
+	gw_pfn_t frame; /* the one that is wanted */
 };
 
 /* As much room on the node as keeps nothing out? */
@@ -346,7 +347,7 @@ decide(struct gw_machine *m, const struct hit *hit)
 	uint64_t index = gw_vma_index(f->vma, f->addr) - (hit->frame - hit->page);
 	unsigned node = gw_page_node(m, hit->page);
 	bool slow = m->numa.balancing & GW_BALANCING_TIERING && !m->nodes[node].top_tier;
-	int wanted = gw_policy_misplaced(m, &policy, index, node);
+	int wanted = gw_policy_misplaced(m, &policy, index >> hit->order, node);
 
 	if (!slow)
 		return second_stage(m, hit) ? wanted : -1;
@@ -365,26 +366,24 @@ count_fault(struct gw_machine *m, const struct hit *hit)
 	gw_u32_add_relaxed(local ? &h->local : &h->remote, hit->n);
 }
 
+static bool
+is_of(const struct hit *hit, gw_pte_t pte)
+{
+	return gw_pte_is_page(pte) && gw_pte_pfn(pte) - hit->page < hit->n;
+}
+
 /* The entry is an ordinary one again, and so are, in its table, the others of its page. Its lock
  * held. */
 static void
 end_hints(const struct hit *hit, gw_atomic_u64 *word, gw_pte_t pte)
 {
-	gw_pfn_t slot = (gw_pfn_t)(hit->at->addr >> GW_PAGE_SHIFT) & (GW_PTES_PER_TABLE - 1);
-	gw_pfn_t before = hit->frame - hit->page, after = hit->n - before;
-
-	if (gw_pte_is_huge(pte)) {
-		gw_u64_and_relaxed(word, ~(uint64_t)GW_PTE_HINT);
+	gw_u64_and_relaxed(word, ~(uint64_t)GW_PTE_HINT);
+	if (gw_pte_is_huge(pte) || hit->n == 1)
 		return;
-	}
-	if (before > slot)
-		before = slot;
-	if (after > GW_PTES_PER_TABLE - slot)
-		after = GW_PTES_PER_TABLE - slot;
-	word -= before;
-	for (gw_pfn_t frame = hit->frame - before; frame < hit->frame + after; frame++, word++)
-		if (gw_pte_maps(gw_u64_load_relaxed(word), frame))
-			gw_u64_and_relaxed(word, ~(uint64_t)GW_PTE_HINT);
+	word -= hit->at->addr >> GW_PAGE_SHIFT & (GW_PTES_PER_TABLE - 1);
+	for (unsigned i = 0; i < GW_PTES_PER_TABLE; i++)
+		if (is_of(hit, gw_u64_load_relaxed(&word[i])))
+			gw_u64_and_relaxed(&word[i], ~(uint64_t)GW_PTE_HINT);
 }
 
 int
@@ -395,7 +394,8 @@ gw_hint_fault(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *loc
 	int node = -1;
 
 	hit.page = gw_page_head(m, hit.frame);
-	hit.n = (gw_pfn_t)1 << gw_flags_order(gw_page_flags(gw_page(m, hit.page)));
+	hit.order = gw_flags_order(gw_page_flags(gw_page(m, hit.page)));
+	hit.n = (gw_pfn_t)1 << hit.order;
 	end_hints(&hit, word, pte);
 	gw_get_page(m, hit.page);
 	gw_spin_unlock(lock);
