@@ -120,6 +120,7 @@ print_rate(const char *what, uint64_t n, uint64_t ns)
 /* Those that say what operations have really done. */
 static const enum gw_vm_event told[] = {
 	GW_VM_NUMA_PTE_UPDATES,
+	GW_VM_NUMA_HUGE_PTE_UPDATES,
 	GW_VM_NUMA_HINT_FAULTS,
 	GW_VM_NUMA_PAGES_MIGRATED,
 	GW_VM_PGPROMOTE_SUCCESS,

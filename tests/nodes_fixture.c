@@ -17,8 +17,8 @@ test_clock(void *ctx)
 }
 
 struct nodes *
-nodes_create(unsigned n, unsigned cpus, const uint8_t *distances, const unsigned *adistances,
-	uint64_t wmarks)
+nodes_create_orders(unsigned n, unsigned cpus, const uint8_t *distances, const unsigned *adistances,
+	uint64_t wmarks, gw_pfn_t frames, unsigned pageblock_order)
 {
 	struct gw_zone_config zones[8];
 	unsigned cpu_nodes[8] = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -30,16 +30,16 @@ nodes_create(unsigned n, unsigned cpus, const uint8_t *distances, const unsigned
 	for (unsigned i = 0; i < n; i++)
 		zones[i] = (struct gw_zone_config){.name = "Normal",
 			.node = i,
-			.start = i * NODE_FRAMES,
-			.end = (i + 1) * NODE_FRAMES,
+			.start = i * frames,
+			.end = (i + 1) * frames,
 			.wmark_min = wmarks,
 			.wmark_low = 2 * wmarks,
 			.wmark_high = 3 * wmarks};
 	gw_machine_config_init(&config);
 	config.n_cpus = cpus;
-	config.max_order = 5;
-	config.pageblock_order = 4;
-	config.n_frames = n * NODE_FRAMES;
+	config.max_order = pageblock_order + 1;
+	config.pageblock_order = pageblock_order;
+	config.n_frames = n * frames;
 	config.zones = zones;
 	config.n_zones = n;
 	config.distances = distances;
@@ -57,6 +57,13 @@ nodes_create(unsigned n, unsigned cpus, const uint8_t *distances, const unsigned
 	gw_numa_tunables_init(&w->numa);
 	w->s.free = free_frames(&w->s);
 	return w;
+}
+
+struct nodes *
+nodes_create(unsigned n, unsigned cpus, const uint8_t *distances, const unsigned *adistances,
+	uint64_t wmarks)
+{
+	return nodes_create_orders(n, cpus, distances, adistances, wmarks, NODE_FRAMES, 4);
 }
 
 void
@@ -87,6 +94,32 @@ void
 set_numa(struct nodes *w)
 {
 	assert_int_equal(gw_machine_set_numa(w->m, &w->numa), 0);
+}
+
+void
+pass_ms(struct nodes *w, uint64_t ms)
+{
+	gw_u64_add_relaxed(&w->now, ms * MS);
+}
+
+uint64_t
+scan_now(struct nodes *w, struct gw_mm *mm)
+{
+	(void)gw_numa_scan(mm); /* the first only notes the time */
+	pass_ms(w, w->numa.scan_period_max_ms);
+	return gw_numa_scan(mm);
+}
+
+bool
+hints(struct gw_mm *mm, gw_vaddr_t addr)
+{
+	return entry_of(mm, addr) & GW_PTE_HINT;
+}
+
+void
+grow_old(struct gw_mm *mm)
+{
+	gw_u32_store_relaxed(&mm->hinting.rounds, 100);
 }
 
 unsigned
@@ -122,6 +155,7 @@ void
 hog(struct nodes *w, struct hog *hog, unsigned node, uint64_t left)
 {
 	hog->n = 0;
+	assert_true(free_on(w, node) <= NODE_FRAMES_MOST);
 	for (uint64_t free = free_on(w, node); free > left; free--)
 		assert_int_equal(
 			gw_alloc_from_zonelist(w->m, GW_GFP_THISNODE | GW_GFP_NO_WATERMARKS, node,

@@ -2,8 +2,9 @@
 /*
  * nodes_fixture.h - a soft machine of several nodes, whose clock is the test's.
  *
- * Idea. Every node is one zone of NODE_FRAMES; CPU n is on node n, as far as there are CPUs. A test
- * acts as any of them with try_peek() and try_poke() of mm_fixture.h, or with on_cpu().
+ * Idea. Every node is one zone of NODE_FRAMES, unless told otherwise; CPU n is on node n, as far as
+ * there are CPUs. A test acts as any of them with try_peek() and try_poke() of mm_fixture.h, or
+ * with on_cpu().
  */
 #ifndef GODWIT_NODES_FIXTURE_H
 #define GODWIT_NODES_FIXTURE_H
@@ -11,8 +12,9 @@
 #include "engine/virt/policy.h"
 #include "file_fixture.h"
 
-#define NODE_FRAMES 1024
-#define MS	    UINT64_C(1000000) /* of the clock */
+#define NODE_FRAMES	 1024
+#define NODE_FRAMES_MOST 8192
+#define MS		 UINT64_C(1000000) /* of the clock */
 
 struct nodes {
 	struct spaces s;
@@ -28,6 +30,9 @@ struct nodes {
  * `wmarks`: frames that each zone's min, low and high watermark are apart. */
 struct nodes *nodes_create(unsigned n, unsigned cpus, const uint8_t *distances,
 	const unsigned *adistances, uint64_t wmarks);
+/* Of other sizes: for huge pages. */
+struct nodes *nodes_create_orders(unsigned n, unsigned cpus, const uint8_t *distances,
+	const unsigned *adistances, uint64_t wmarks, gw_pfn_t frames, unsigned pageblock_order);
 /* All is free again, and gw_machine_check() finds nothing. */
 void nodes_destroy(struct nodes *w);
 
@@ -38,6 +43,14 @@ void off_cpu(struct nodes *w);
 /* w->numa goes to the machine. */
 void set_numa(struct nodes *w);
 
+/* So much time passes. */
+void pass_ms(struct nodes *w, uint64_t ms);
+/* The address space's next scan, whose time has come. Returns frames whose entries hint since. */
+uint64_t scan_now(struct nodes *w, struct gw_mm *mm);
+bool hints(struct gw_mm *mm, gw_vaddr_t addr);
+/* The address space is not young any more: its pages need two hinting faults from a node. */
+void grow_old(struct gw_mm *mm);
+
 unsigned node_of(struct nodes *w, gw_pfn_t page);
 /* Of the page that addr maps. */
 unsigned node_at(struct nodes *w, struct gw_mm *mm, gw_vaddr_t addr);
@@ -46,7 +59,7 @@ uint64_t events(struct nodes *w, enum gw_vm_event event);
 
 /* Take frames of a node until `left` are free, and give them back. */
 struct hog {
-	gw_pfn_t pages[NODE_FRAMES];
+	gw_pfn_t pages[NODE_FRAMES_MOST];
 	unsigned n;
 };
 void hog(struct nodes *w, struct hog *hog, unsigned node, uint64_t left);

@@ -49,32 +49,11 @@ teardown(void **state)
 	return 0;
 }
 
-static void
-pass_ms(struct world *x, uint64_t ms)
-{
-	gw_u64_add_relaxed(&x->w->now, ms * MS);
-}
-
 /* All of the address space is hinting, what may. Returns entries changed. */
 static uint64_t
 scan(struct world *x)
 {
-	(void)gw_numa_scan(x->mm); /* the first only notes the time */
-	pass_ms(x, x->w->numa.scan_period_max_ms);
-	return gw_numa_scan(x->mm);
-}
-
-/* The address space is not young any more. */
-static void
-grow_old(struct world *x)
-{
-	gw_u32_store_relaxed(&x->mm->hinting.rounds, 100);
-}
-
-static bool
-hints(struct world *x, gw_vaddr_t addr)
-{
-	return entry_of(x->mm, addr) & GW_PTE_HINT;
+	return scan_now(x->w, x->mm);
 }
 
 static void
@@ -91,9 +70,9 @@ static unsigned
 hinting_use(struct world *x, unsigned cpu, gw_vaddr_t addr)
 {
 	(void)scan(x);
-	assert_true(hints(x, addr));
+	assert_true(hints(x->mm, addr));
 	use(x, cpu, addr);
-	assert_false(hints(x, addr));
+	assert_false(hints(x->mm, addr));
 	return node_at(x->w, x->mm, addr);
 }
 
@@ -108,7 +87,7 @@ a_hint_is_one_fault(void **state)
 	assert_int_equal(scan(x), PAGES);
 	assert_int_equal(events(x->w, GW_VM_NUMA_PTE_UPDATES), PAGES);
 	for (unsigned i = 0; i < PAGES; i++)
-		assert_true(hints(x, x->addr + i * PAGE));
+		assert_true(hints(x->mm, x->addr + i * PAGE));
 	faults = events(x->w, GW_VM_PGFAULT);
 	use(x, 0, x->addr);
 	use(x, 0, x->addr);
@@ -146,7 +125,7 @@ two_stages(void **state)
 {
 	struct world *x = *state;
 
-	grow_old(x);
+	grow_old(x->mm);
 	assert_int_equal(hinting_use(x, 1, x->addr), 0);
 	assert_int_equal(hinting_use(x, 0, x->addr), 0);
 	assert_int_equal(hinting_use(x, 1, x->addr), 0);
@@ -164,7 +143,7 @@ migrations_carry_the_past(void **state)
 	const int node = 1;
 	int status;
 
-	grow_old(x);
+	grow_old(x->mm);
 	assert_int_equal(hinting_use(x, 0, x->addr), 0);
 	assert_int_equal(gw_move_pages(x->mm, 1, &x->addr, &node, &status, 0), 0);
 	assert_int_equal(hinting_use(x, 0, x->addr), 0);
@@ -177,7 +156,7 @@ new_pages_have_no_past(void **state)
 	struct world *x = *state;
 	gw_pfn_t page;
 
-	grow_old(x);
+	grow_old(x->mm);
 	assert_int_equal(hinting_use(x, 1, x->addr), 0);
 	page = page_of(x->mm, x->addr);
 	assert_int_equal(gw_madvise(x->mm, x->addr, PAGE, GW_MADV_DONTNEED), 0);
@@ -293,12 +272,12 @@ dirty_file_page_stays(void **state)
 	map_both(x, &f, 0, false);
 	page = page_of(x->mm, f.addr);
 	(void)scan(x);
-	assert_true(hints(x, f.addr));
+	assert_true(hints(x->mm, f.addr));
 	gw_page_set_dirty(x->w->m, page);
 	use(x, 1, x->addr);
 	assert_int_equal(file_use(x, &f), 0);
 	(void)scan(x);
-	assert_false(hints(x, f.addr));
+	assert_false(hints(x->mm, f.addr));
 	unmap_both(x, &f);
 }
 
@@ -332,11 +311,11 @@ scans_leave_out(void **state)
 	assert_int_equal(scan(x), 0);
 	gw_mm_put(child);
 	assert_int_equal(scan(x), 1);
-	assert_true(hints(x, x->addr + 2 * PAGE));
+	assert_true(hints(x->mm, x->addr + 2 * PAGE));
 	bound.flags = GW_POLICY_NUMA_BALANCING;
 	bind_range(x->mm, x->addr + PAGE, 1, bound);
 	assert_int_equal(scan(x), 1);
-	assert_true(hints(x, x->addr + PAGE));
+	assert_true(hints(x->mm, x->addr + PAGE));
 	assert_int_equal(try_poke(&x->w->s, 1, x->mm, x->addr + PAGE, 2), 0);
 	assert_int_equal(node_at(x->w, x->mm, x->addr + PAGE), 1);
 	assert_int_equal(gw_munmap(x->mm, text, PAGE), 0);
@@ -358,25 +337,25 @@ scans_keep_their_times(void **state)
 	t->scan_period_max_ms = 400;
 	set_numa(x->w);
 	assert_int_equal(gw_numa_scan(x->mm), 0);
-	pass_ms(x, 1000);
+	pass_ms(x->w, 1000);
 	assert_int_equal(gw_numa_scan(x->mm), 0);
-	pass_ms(x, 1);
+	pass_ms(x->w, 1);
 	assert_int_equal(gw_numa_scan(x->mm), PAGES);
 	for (unsigned i = 0; i < PAGES; i++)
 		use(x, 1, x->addr + i * PAGE); /* remote: they come over */
-	pass_ms(x, 99);
+	pass_ms(x->w, 99);
 	assert_int_equal(gw_numa_scan(x->mm), 0);
-	pass_ms(x, 1);
+	pass_ms(x->w, 1);
 	assert_int_equal(gw_numa_scan(x->mm), PAGES);
 	assert_int_equal(x->mm->hinting.period_ms, 100);
 	for (unsigned scans = 0; scans < 3; scans++) {
 		use(x, 1, x->addr); /* local now */
-		pass_ms(x, 400);
+		pass_ms(x->w, 400);
 		(void)gw_numa_scan(x->mm);
 	}
 	assert_int_equal(x->mm->hinting.period_ms, 400);
 	use(x, 0, x->addr);
-	pass_ms(x, 400);
+	pass_ms(x->w, 400);
 	(void)gw_numa_scan(x->mm);
 	assert_int_equal(x->mm->hinting.period_ms, 200);
 }
@@ -397,7 +376,7 @@ scans_go_round(void **state)
 	assert_int_equal(scan(x), 256);
 	assert_int_equal(scan(x), 256);
 	assert_int_equal(scan(x), 600 + PAGES - 512);
-	assert_true(hints(x, addr + 599 * PAGE));
+	assert_true(hints(x->mm, addr + 599 * PAGE));
 	assert_int_equal(scan(x), 0); /* all are hinting */
 	use(x, 0, x->addr);
 	assert_int_equal(scan(x), 1);
@@ -414,7 +393,7 @@ off_is_off(void **state)
 	set_numa(x->w);
 	use(x, 1, x->addr);
 	assert_int_equal(node_at(x->w, x->mm, x->addr), 0);
-	pass_ms(x, 100000);
+	pass_ms(x->w, 100000);
 	assert_int_equal(gw_numa_scan(x->mm), 0);
 }
 
@@ -491,7 +470,7 @@ run_program(void *arg)
 		p->mistakes += gw_cpu_load(x->mm, word, &found) || found != value[i];
 		value[i] = step;
 		p->mistakes += gw_cpu_store(x->mm, word, step) != 0;
-		pass_ms(x, 1);
+		pass_ms(x->w, 1);
 		if (step % 16 == 0)
 			(void)gw_numa_scan(x->mm);
 	}

@@ -365,9 +365,7 @@ slow_pages(struct nodes *w, struct gw_mm *mm, unsigned pages)
 	fill(mm, addr, pages);
 	gw_lru_add_drain_all(w->m);
 	bind_range(mm, addr, pages, policy(GW_POLICY_DEFAULT, 0));
-	(void)gw_numa_scan(mm);
-	gw_u64_add_relaxed(&w->now, w->numa.scan_period_max_ms * MS);
-	assert_int_equal(gw_numa_scan(mm), pages);
+	assert_int_equal(scan_now(w, mm), pages);
 	return addr;
 }
 
@@ -389,9 +387,9 @@ hot_pages_go_up(void **state)
 
 	tiering(w);
 	addr = slow_pages(w, mm, 4);
-	gw_u64_add_relaxed(&w->now, 999 * MS);
+	pass_ms(w, 999);
 	assert_int_equal(peek(mm, addr), addr);
-	gw_u64_add_relaxed(&w->now, MS);
+	pass_ms(w, 1);
 	assert_int_equal(peek(mm, addr + PAGE), addr + 1);
 	assert_int_equal(node_at(w, mm, addr), 0);
 	assert_int_equal(node_at(w, mm, addr + PAGE), 2);
@@ -412,7 +410,7 @@ top_tier_is_left_alone(void **state)
 	tiering(w);
 	fill(mm, top, 4);
 	(void)slow_pages(w, mm, 4);
-	assert_false(entry_of(mm, top) & GW_PTE_HINT);
+	assert_false(hints(mm, top));
 	gw_mm_put(mm);
 }
 
@@ -439,9 +437,77 @@ promotions_are_limited(void **state)
 	assert_int_equal(events(w, GW_VM_PGPROMOTE_SUCCESS), 256);
 	assert_int_equal(try_peek(&w->s, 1, mm, addr + (pages - 2) * PAGE, &value), 0);
 	assert_int_equal(node_at(w, mm, addr + (pages - 2) * PAGE), 1);
-	gw_u64_add_relaxed(&w->now, 1000 * MS);
+	pass_ms(w, 1000);
 	assert_int_equal(peek(mm, addr + (pages - 1) * PAGE), addr + pages - 1);
 	assert_int_equal(pages_on(w, mm, addr, pages, 0), 257);
+	gw_mm_put(mm);
+}
+
+/* With room enough above its promotion watermark, of a sixteenth of its memory at least, or of what
+ * the tunable says, a node takes whatever is used, hot or not, and without the limit;
+ * pgpromote_candidate_nrl. Without it both hold. */
+static void
+room_takes_anything(void **state)
+{
+	const uint64_t promo = 40, sixteenth = NODE_FRAMES / 16;
+	struct nodes *w = *state;
+	struct gw_mm *mm = new_space(&w->s);
+	gw_vaddr_t addr;
+	struct hog h;
+
+	w->numa.promote_rate_limit_mbps = 0;
+	w->numa.promote_freely_mb = 0;
+	tiering(w);
+	addr = slow_pages(w, mm, 4);
+	pass_ms(w, 5000); /* not hot any more */
+	hog(w, &h, 0, promo + sixteenth + 1);
+	assert_int_equal(peek(mm, addr), addr);
+	assert_int_equal(node_at(w, mm, addr), 0);
+	assert_int_equal(events(w, GW_VM_PGPROMOTE_CANDIDATE_NRL), 1);
+	assert_int_equal(events(w, GW_VM_PGPROMOTE_CANDIDATE), 0);
+	assert_int_equal(events(w, GW_VM_PGPROMOTE_SUCCESS), 1);
+	assert_int_equal(free_on(w, 0), promo + sixteenth); /* one too few */
+	assert_int_equal(peek(mm, addr + PAGE), addr + 1);
+	assert_int_equal(node_at(w, mm, addr + PAGE), 2);
+	assert_int_equal(events(w, GW_VM_PGPROMOTE_CANDIDATE_NRL), 1);
+	unhog(w, &h);
+	w->numa.promote_freely_mb = 2; /* half of it */
+	set_numa(w);
+	hog(w, &h, 0, promo + NODE_FRAMES / 2);
+	assert_int_equal(peek(mm, addr + 2 * PAGE), addr + 2);
+	assert_int_equal(node_at(w, mm, addr + 2 * PAGE), 2);
+	gw_put_page(w->m, h.pages[--h.n]);
+	gw_drain_all_pages(w->m);
+	assert_int_equal(peek(mm, addr + 3 * PAGE), addr + 3);
+	assert_int_equal(node_at(w, mm, addr + 3 * PAGE), 0);
+	unhog(w, &h);
+	gw_mm_put(mm);
+}
+
+/* Where hot pages are promoted to, the background reclaim makes room up to the promotion watermark;
+ * below, and where none are, up to the high one. */
+static void
+kswapd_keeps_room(void **state)
+{
+	const uint64_t high = 30, promo = 40;
+	struct nodes *w = *state;
+	struct gw_mm *mm = new_space(&w->s);
+	gw_vaddr_t cold = map(mm, 2 * PAGES);
+	struct hog h[2];
+
+	fill(mm, cold, 2 * PAGES);
+	cool(w, mm, cold, 2 * PAGES);
+	hog(w, &h[0], 0, high + 1);
+	assert_true(gw_balance_node(w->m, 0));
+	assert_int_equal(free_on(w, 0), high + 1);
+	tiering(w);
+	assert_true(gw_balance_node(w->m, 0));
+	assert_true(free_on(w, 0) > promo);
+	hog(w, &h[1], 2, high + 1);
+	assert_true(gw_balance_node(w->m, 2));
+	assert_int_equal(free_on(w, 2), high + 1);
+	unhog(w, &h[0]);
+	unhog(w, &h[1]);
 	gw_mm_put(mm);
 }
 
@@ -563,6 +629,8 @@ main(void)
 		T(hot_pages_go_up),
 		T(top_tier_is_left_alone),
 		T(promotions_are_limited),
+		T(room_takes_anything),
+		T(kswapd_keeps_room),
 		T(promotion_makes_room),
 		T(nothing_is_lost),
 	};

@@ -7,11 +7,12 @@
  * New pages come from the nearest nodes of the next lower tier, which take turns where they are
  * equally near, or else from any lower one; never by waiting, so that reclaim of one tier does not
  * hang on reclaim of another. Asking wakes the background reclaim of the lower tier if that is
- * short, which makes room for later ones.
+ * short, which makes room for later ones. A large page moves whole to wherever there is a block of
+ * its size; if there is none, migration splits it, and moves its pieces.
  *
  * Invariants
- *   D1  a page of the caller's list is on it afterwards, isolated from the LRU as it came, or it
- *       has moved, or was given up by all others and is free
+ *   D1  a page of the caller's list, or each piece of one, is on it afterwards, isolated from the
+ *       LRU as it came, or it has moved, or was given up by all others and is free
  */
 #include "engine/migrate/demote.h"
 

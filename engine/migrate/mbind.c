@@ -31,7 +31,7 @@ get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_p
 {
 	const struct gw_move *mv = ctx;
 	const struct range *range = mv->ctx;
-	unsigned node = gw_policy_node(m, range->policy, gw_frame_index(gw_page(m, src)));
+	unsigned node = gw_policy_node(m, range->policy, gw_frame_index(gw_page(m, src)) >> order);
 
 	return gw_alloc_pages_nodes(
 		m, GW_GFP_MOVABLE, node, gw_policy_nodes(m, range->policy), order, dst);

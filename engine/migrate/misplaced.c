@@ -16,7 +16,8 @@
  *   S7  given up         isolation ends; the fault goes on with the old page
  *
  * After a hinting fault the page is mapped, by others too perhaps: it is isolated with the fault's
- * reference, and migrated like any other, in ASYNC mode, if none of today's refusals holds.
+ * reference, and migrated like any other, in ASYNC mode, if none of today's refusals holds. A large
+ * page goes as a whole or stays.
  *
  * Invariants
  *   E1  the fault has a page, locked and with one reference of its own, whatever happens
@@ -139,24 +140,8 @@ misplaced_on_fault(struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma
 
 /* ---- after a hinting fault ---- */
 
-/* Would the node still be above its high watermark? */
-static bool
-has_room(const struct gw_machine *m, unsigned node)
-{
-	unsigned class = m->zones[m->nodes[node].zonelist[0]].class;
-
-	for (unsigned z = 0; z < m->n_zones; z++) {
-		const struct gw_zone *zone = &m->zones[z];
-		uint64_t high = gw_zone_wmark(zone, GW_WMARK_HIGH);
-
-		if (zone->node == node &&
-			gw_zone_watermark_ok(zone, 0, high + 1, GW_GFP_MOVABLE, class))
-			return true;
-	}
-	return false;
-}
-
-/* Text that several run stays where it is; dirty pages of files could not move without waiting. */
+/* Text that several run stays where it is, and so does a large page that several map; dirty pages
+ * of files could not move without waiting. */
 static bool
 is_refused(struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma)
 {
@@ -164,7 +149,7 @@ is_refused(struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma)
 	uint32_t flags = gw_page_flags(gw_page(m, page));
 
 	if (gw_owner_is_anon(gw_ptr_load_relaxed(&gw_page(m, page)->owner)))
-		return false;
+		return flags & GW_PG_COMPOUND && gw_page_mapped_twice(m, page);
 	return flags & GW_PG_DIRTY || (vma->flags & GW_VM_EXEC && maps != 1);
 }
 
@@ -194,12 +179,14 @@ get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_p
 static bool
 may_go(struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma, unsigned node)
 {
+	unsigned order = gw_flags_order(gw_page_flags(gw_page(m, page)));
+
 	if (is_refused(m, page, vma))
 		return false;
-	if (has_room(m, node))
+	if (gw_node_has_room(m, node, GW_WMARK_HIGH, (uint64_t)1 << order))
 		return true;
 	if (m->numa.balancing & GW_BALANCING_TIERING)
-		gw_wake_kswapd(m, (uint64_t)1 << node, 0); /* it demotes what is cold there */
+		gw_wake_kswapd(m, (uint64_t)1 << node, order); /* it demotes what is cold there */
 	return false;
 }
 
@@ -208,6 +195,7 @@ move_hinted(struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma, unsig
 {
 	const struct gw_migrate_target target = {.get_new_page = get_new_page, .ctx = &node};
 	bool promoted = !m->nodes[gw_page_node(m, page)].top_tier && m->nodes[node].top_tier;
+	struct gw_migrate_stats stats = {0};
 	struct gw_page_list list;
 
 	gw_page_list_init(&list);
@@ -215,13 +203,13 @@ move_hinted(struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma, unsig
 		gw_put_page(m, page);
 		return false;
 	}
-	if (gw_migrate_pages(m, &list, &target, GW_MIGRATE_ASYNC, GW_MR_NUMA_MISPLACED, NULL)) {
+	if (gw_migrate_pages(m, &list, &target, GW_MIGRATE_ASYNC, GW_MR_NUMA_MISPLACED, &stats)) {
 		gw_putback_movable_pages(m, &list);
 		return false;
 	}
-	gw_count(m, GW_VM_NUMA_PAGES_MIGRATED, 1);
+	gw_count(m, GW_VM_NUMA_PAGES_MIGRATED, stats.succeeded);
 	if (promoted && m->numa.balancing & GW_BALANCING_TIERING)
-		gw_count(m, GW_VM_PGPROMOTE_SUCCESS, 1);
+		gw_count(m, GW_VM_PGPROMOTE_SUCCESS, stats.succeeded);
 	return true;
 }
 
@@ -237,6 +225,7 @@ gw_numa_tunables_init(struct gw_numa_tunables *tunables)
 		.scan_size_mb = 256,
 		.hot_threshold_ms = 1000,
 		.promote_rate_limit_mbps = 65536,
+		.promote_freely_mb = 1024,
 	};
 }
 

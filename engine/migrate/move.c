@@ -58,7 +58,7 @@ get_mapped_frame(struct gw_machine *m, gw_pte_t pte, gw_vaddr_t addr, gw_pfn_t *
 		return -ENOENT;
 	if (pte & GW_PTE_ZERO)
 		return -EFAULT;
-	*frame = gw_pte_pfn(pte) + ((gw_pfn_t)(addr >> GW_PAGE_SHIFT) & (gw_pte_frames(pte) - 1));
+	*frame = gw_pte_frame(pte, addr);
 	gw_get_page(m, *frame);
 	return 0;
 }

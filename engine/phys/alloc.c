@@ -13,9 +13,18 @@
 #include "engine/phys/probe.h"
 
 uint64_t
+gw_zone_wmark_unboosted(const struct gw_zone *zone, enum gw_wmark which)
+{
+	if (which == GW_WMARK_PROMO)
+		return 2 * gw_u64_load_relaxed(&zone->wmark[GW_WMARK_HIGH]) -
+		       gw_u64_load_relaxed(&zone->wmark[GW_WMARK_LOW]);
+	return gw_u64_load_relaxed(&zone->wmark[which]);
+}
+
+uint64_t
 gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which)
 {
-	uint64_t mark = gw_u64_load_relaxed(&zone->wmark[which]);
+	uint64_t mark = gw_zone_wmark_unboosted(zone, which);
 
 	if (which == GW_WMARK_MIN)
 		return mark;
@@ -52,6 +61,22 @@ gw_zone_watermark_ok(
 	if (free <= mark + zone->lowmem_reserve[class] + unusable)
 		return false;
 	return order == 0 || has_block(zone, order, gfp);
+}
+
+bool
+gw_node_has_room(const struct gw_machine *m, unsigned node, enum gw_wmark mark, uint64_t n)
+{
+	unsigned class = m->zones[m->nodes[node].zonelist[0]].class;
+
+	for (unsigned z = 0; z < m->n_zones; z++) {
+		const struct gw_zone *zone = &m->zones[z];
+
+		if (zone->node == node &&
+			gw_zone_watermark_ok(
+				zone, 0, gw_zone_wmark(zone, mark) + n, GW_GFP_MOVABLE, class))
+			return true;
+	}
+	return false;
 }
 
 /* What the frames behind a head say. Their map counts were 0 when they were free. */

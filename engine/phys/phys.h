@@ -43,7 +43,13 @@
 #define GW_PCP_SMALL_ORDERS 4
 #define GW_PCP_LISTS	    ((GW_PCP_SMALL_ORDERS + 1) * GW_MT_PCPTYPES)
 
-enum gw_wmark { GW_WMARK_MIN, GW_WMARK_LOW, GW_WMARK_HIGH, GW_WMARK_NR };
+enum gw_wmark {
+	GW_WMARK_MIN,
+	GW_WMARK_LOW,
+	GW_WMARK_HIGH,
+	GW_WMARK_NR,		     /* of those that a zone keeps */
+	GW_WMARK_PROMO = GW_WMARK_NR /* as far above high as that is above low */
+};
 
 struct gw_pcp {
 	gw_spinlock lock; /* rank PCP, over the zone lock */
@@ -384,15 +390,18 @@ bool gw_range_is_offline(const struct gw_machine *m, gw_pfn_t start, gw_pfn_t en
 void gw_set_watermarks(struct gw_machine *m);
 
 /*
- * A watermark in frames; low and high with the boost. On Linux min has it too until kswapd has
+ * A watermark in frames; those above min with the boost. On Linux min has it too until kswapd has
  * reclaimed; here perhaps nobody runs gw_kswapd(), and it would keep memory from requests for ever.
  * Zone lock not needed.
  */
 uint64_t gw_zone_wmark(const struct gw_zone *zone, enum gw_wmark which);
+uint64_t gw_zone_wmark_unboosted(const struct gw_zone *zone, enum gw_wmark which);
 /* Would `mark` frames still be free after taking 2^order, and a block of that order be there?
  * order 0 .. max_order; class: index into lowmem_reserve. */
 bool gw_zone_watermark_ok(
 	const struct gw_zone *zone, unsigned order, uint64_t mark, gw_gfp_t gfp, unsigned class);
+/* Would a zone of the node still be above the watermark if `n` movable frames came to it? */
+bool gw_node_has_room(const struct gw_machine *m, unsigned node, enum gw_wmark mark, uint64_t n);
 
 /* ---- compaction's and migration's view of free and LRU pages ---- */
 

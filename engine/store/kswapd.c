@@ -3,7 +3,8 @@
  * kswapd.c - background reclaim, one for each node.
  *
  * Idea. Between the low watermark, where allocations wake it, and the high one, where it is
- * content. How it is woken: engine/phys/daemon.c.
+ * content; where hot pages are promoted to, the one above, so that they find room. How it is woken:
+ * engine/phys/daemon.c.
  *
  * A boost of a zone's watermarks asks for room to fall back into without mixing types (FACTS 2.1,
  * 2.2). It is paid with what costs nothing: clean pages of files; and whether that was enough or
@@ -12,28 +13,29 @@
  */
 #include "engine/store/reclaim_internal.h"
 
-/* Frames that a zone lacks to be above its high watermark, with its boost or without. */
+/* Frames that a zone lacks to be above the watermark, with its boost or without. */
 static uint64_t
-lacks(const struct gw_zone *zone, bool boosted)
+lacks(const struct gw_zone *zone, enum gw_wmark which, bool boosted)
 {
-	uint64_t high = boosted ? gw_zone_wmark(zone, GW_WMARK_HIGH)
-				: gw_u64_load_relaxed(&zone->wmark[GW_WMARK_HIGH]);
+	uint64_t mark = boosted ? gw_zone_wmark(zone, which) : gw_zone_wmark_unboosted(zone, which);
 	uint64_t free = gw_u64_load_relaxed(&zone->nr_free);
 	uint64_t reserve = gw_u64_load_relaxed(&zone->nr_free_highatomic);
 
-	if (!gw_u64_load_relaxed(&zone->managed) || free > high + reserve)
+	if (!gw_u64_load_relaxed(&zone->managed) || free > mark + reserve)
 		return 0;
-	return high + reserve + 1 - free;
+	return mark + reserve + 1 - free;
 }
 
 static uint64_t
 node_lacks(const struct gw_machine *m, unsigned node, bool boosted)
 {
+	bool filled = m->numa.balancing & GW_BALANCING_TIERING && m->nodes[node].top_tier;
+	enum gw_wmark which = filled ? GW_WMARK_PROMO : GW_WMARK_HIGH;
 	uint64_t n = 0;
 
 	for (unsigned z = 0; z < m->n_zones; z++)
 		if (m->zones[z].node == node)
-			n += lacks(&m->zones[z], boosted);
+			n += lacks(&m->zones[z], which, boosted);
 	return n;
 }
 

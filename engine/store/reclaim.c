@@ -7,8 +7,9 @@
  *   kept       somebody works on it, or it has nowhere to go: another round
  *   activated  it was used since reclaim last looked, or cannot be written
  *   culled     a locked VMA maps it: to the unevictable list
+ *   demoted    there is slower memory: it moves there, a large page whole if it can, or, if it
+ *              cannot, is looked at again
  *   split      it is a large page, not used lately: its frames meet their fates one by one
- *   demoted    there is slower memory: it moves there, or, if it cannot, is looked at again
  *   freed      unmapped, written if dirty, its private data released, out of its cache with its
  *              references frozen
  * Active lists lose their old pages to the inactive ones when these are short. Anonymous and file
@@ -85,15 +86,15 @@ is_reclaimable(const struct gw_reclaim_run *run, gw_pfn_t pfn)
 	return gw_page_mapping(run->m, pfn) != NULL;
 }
 
-/* A large page that nobody has used lately becomes single frames, which meet their fates one by
- * one: the others are on the list then. */
+/* A large page that nobody has used lately, and that is not moved, becomes single frames, which
+ * meet their fates one by one: the others are on the list then. */
 static bool
 split_to(const struct gw_reclaim_run *run, gw_pfn_t pfn, struct gw_page_list *list)
 {
 	const struct gw_page *page = gw_page(run->m, pfn);
 	struct gw_page_use use;
 
-	if (!gw_owner_is_anon(gw_ptr_load_relaxed(&page->owner)) || (!run->swap && !run->demote))
+	if (!gw_owner_is_anon(gw_ptr_load_relaxed(&page->owner)) || !run->swap)
 		return false;
 	gw_page_referenced(run->m, pfn, &use);
 	if (use.mlocked || (use.referenced && !run->ignore_use))
@@ -180,7 +181,7 @@ may_demote(const struct gw_reclaim_run *run, gw_pfn_t pfn)
 	const struct gw_page *page = gw_page(run->m, pfn);
 	uint32_t flags = gw_page_flags(page);
 
-	if (!run->demote || gw_flags_order(flags) > 0 || flags & GW_PG_WRITEBACK)
+	if (!run->demote || flags & GW_PG_WRITEBACK)
 		return false;
 	return gw_owner_is_anon(gw_ptr_load_relaxed(&page->owner)) ||
 	       gw_page_mapping(run->m, pfn) != NULL;
@@ -194,15 +195,17 @@ decide(const struct gw_reclaim_run *run, gw_pfn_t pfn, struct gw_page_list *list
 
 	if (gw_ref_freeze(&page->refcount, 1))
 		return FATE_FREE; /* only its isolation is left */
+	if (may_demote(run, pfn)) {
+		fate = look_at_use(run, pfn);
+		return fate == FATE_FREE ? FATE_DEMOTE : fate;
+	}
 	if (gw_page_flags(page) & GW_PG_COMPOUND && !split_to(run, pfn, list))
 		return FATE_KEEP;
-	if (!is_reclaimable(run, pfn) && !may_demote(run, pfn))
+	if (!is_reclaimable(run, pfn))
 		return FATE_KEEP;
 	fate = look_at_use(run, pfn);
 	if (fate != FATE_FREE)
 		return fate;
-	if (may_demote(run, pfn))
-		return FATE_DEMOTE;
 	if (!unmap(run, pfn) || !clean(run, pfn))
 		return FATE_ACTIVATE;
 	return take_out(run, pfn) ? FATE_FREE : FATE_KEEP;

@@ -94,8 +94,8 @@ new_page(const struct gw_fault_at *f, bool reserved)
 
 	if (gw_anon_vma_prepare(f->vma))
 		return GW_PFN_NONE;
-	page = gw_hugetlb_take(
-		m, gw_policy_node(m, &source.policy, source.index), GW_PMD_ORDER, reserved);
+	page = gw_hugetlb_take(m, gw_policy_node(m, &source.policy, source.index >> GW_PMD_ORDER),
+		GW_PMD_ORDER, reserved);
 	if (page == GW_PFN_NONE || !gw_memcg_charge(source.memcg, page))
 		return page;
 	give_back(f->vma, page, reserved);

@@ -171,7 +171,8 @@ alloc_by_policy(struct gw_machine *m, gw_gfp_t gfp, const struct gw_page_source 
 			return 0;
 		return gw_alloc_pages(m, gfp, here, order, out);
 	default:
-		return gw_alloc_pages(m, gfp, gw_policy_node(m, policy, source->index), order, out);
+		here = gw_policy_node(m, policy, source->index >> order);
+		return gw_alloc_pages(m, gfp, here, order, out);
 	}
 }
 

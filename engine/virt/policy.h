@@ -12,7 +12,7 @@
 struct gw_page_source {
 	struct gw_memcg *memcg; /* who pays; NULL: nobody */
 	struct gw_policy policy;
-	uint64_t index; /* of the page in its object: interleaving goes by it */
+	uint64_t index; /* of the page's first frame in its object: interleaving goes by it */
 };
 
 /* The current task's, paid by nobody. */
@@ -27,7 +27,8 @@ GW_MUST_CHECK int gw_alloc_source(struct gw_machine *m, gw_gfp_t gfp,
 
 /* 0, or -EINVAL: no such policy on this machine. */
 int gw_policy_check(const struct gw_machine *m, const struct gw_policy *policy);
-/* The node where the policy wants the page of an index first. */
+/* The node where the policy wants the page of an index first. The index is in pages of its size, so
+ * that large ones, too, go round. */
 unsigned gw_policy_node(const struct gw_machine *m, const struct gw_policy *policy, uint64_t index);
 /* The nodes that it may be on, as mbind(2) sees it: interleaved pages may be on any of theirs. */
 uint64_t gw_policy_nodes(const struct gw_machine *m, const struct gw_policy *policy);
@@ -54,7 +55,8 @@ struct gw_numa_ops {
 	 * instead of it, locked, with the caller's reference: another, or itself. */
 	gw_pfn_t (*misplaced)(
 		struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma, gw_vaddr_t addr);
-	/* Move a page that vma maps to a node; the caller's reference goes. True: it has moved. */
+	/* Move a page of any order, named by its head, that vma maps to a node; the caller's
+	 * reference goes. True: it has moved. */
 	bool (*move)(struct gw_machine *m, gw_pfn_t page, const struct gw_vma *vma, unsigned node);
 	/* Move pages that reclaim has isolated from a node's LRU to a lower tier; those that stay
 	 * are on the list afterwards. Returns frames moved. */

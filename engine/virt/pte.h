@@ -14,7 +14,8 @@
  * A word of the second level, the PMD, names a lowest table (present, not huge) or maps as many
  * frames as a lowest table would (huge: a present or a migration entry of a huge page).
  *
- * A hint is of present entries only: it does not outlive a migration or a swap.
+ * A hint is of present entries only, huge ones too: it does not outlive a migration or a swap, but
+ * a huge entry's becomes one of each entry of the table that takes its place.
  * Flag bits keep their places in present and migration entries, so that young, dirty, soft-dirty
  * and no-access survive a migration (FACTS 2.3).
  */
@@ -99,6 +100,13 @@ static inline gw_pfn_t
 gw_pte_pfn(gw_pte_t pte)
 {
 	return (gw_pfn_t)(pte >> GW_PTE_PFN_SHIFT);
+}
+
+/* The frame at addr, which the entry maps, or will again. */
+static inline gw_pfn_t
+gw_pte_frame(gw_pte_t pte, gw_vaddr_t addr)
+{
+	return gw_pte_pfn(pte) + ((gw_pfn_t)(addr >> GW_PAGE_SHIFT) & (gw_pte_frames(pte) - 1));
 }
 
 /* Present, and not of the zero page: it counts in its page's map count and holds a reference. */

@@ -128,6 +128,18 @@ uint32_t gw_page_total_mapcount(const struct gw_machine *m, gw_pfn_t page);
 /* Some frames of a page of order > 0 are mapped and, as far as the counts can tell, some are not. A
  * hint without the page's lock. */
 bool gw_page_partially_mapped(const struct gw_machine *m, gw_pfn_t page);
+/* More than one entry maps a frame of the page, as far as its counts can tell: of entries of single
+ * frames there may be one for each. */
+static inline bool
+gw_page_mapped_twice(const struct gw_machine *m, gw_pfn_t page)
+{
+	struct gw_page *head = gw_page(m, page);
+	uint32_t flags = gw_page_flags(head), once = 1;
+
+	if (flags & GW_PG_COMPOUND && !gw_u32_load_relaxed(gw_page_entire_maps(head)))
+		once = 1u << gw_flags_order(flags);
+	return gw_u32_load_relaxed(&head->mapcount) > once;
+}
 
 static inline bool
 gw_page_mapped(const struct gw_machine *m, gw_pfn_t page)

@@ -52,11 +52,13 @@
 	X(BALLOON_MIGRATE, "balloon_migrate")                                                      \
 	X(COW_KSM, "cow_ksm")                                                                      \
 	X(NUMA_PTE_UPDATES, "numa_pte_updates")                                                    \
+	X(NUMA_HUGE_PTE_UPDATES, "numa_huge_pte_updates")                                          \
 	X(NUMA_HINT_FAULTS, "numa_hint_faults")                                                    \
 	X(NUMA_HINT_FAULTS_LOCAL, "numa_hint_faults_local")                                        \
 	X(NUMA_PAGES_MIGRATED, "numa_pages_migrated")                                              \
 	X(PGPROMOTE_SUCCESS, "pgpromote_success")                                                  \
 	X(PGPROMOTE_CANDIDATE, "pgpromote_candidate")                                              \
+	X(PGPROMOTE_CANDIDATE_NRL, "pgpromote_candidate_nrl")                                      \
 	X(PGDEMOTE_KSWAPD, "pgdemote_kswapd")                                                      \
 	X(PGDEMOTE_DIRECT, "pgdemote_direct")                                                      \
 	X(UNEVICTABLE_PGS_CULLED, "unevictable_pgs_culled")                                        \

@@ -54,6 +54,9 @@ struct gw_numa_tunables {
 	/* Tiering: a page is hot if it is used so soon after its scan. */
 	unsigned hot_threshold_ms;
 	unsigned promote_rate_limit_mbps; /* MB (2^20 bytes) a second, of each node promoted to */
+	/* MB free above the node's promotion watermark with which it takes whatever is used, hot or
+	 * not, without that limit; at least a sixteenth of its memory. */
+	unsigned promote_freely_mb;
 };
 
 /* Linux's defaults, everything off. */
@@ -65,8 +68,9 @@ GW_MUST_CHECK int gw_machine_set_numa(
 
 /*
  * What a task does on a tick of its CPU's timer: if the address space's time for it has come by the
- * machine's clock, make the next scan_size_mb of it hinting. Returns entries changed. Any attached
- * task that holds no locks; several at once are fine: one of them scans. Sleeps.
+ * machine's clock, make the next scan_size_mb of it hinting, a huge page by one entry. Returns
+ * frames whose entries changed. Any attached task that holds no locks; several at once are fine:
+ * one of them scans. Sleeps.
  */
 uint64_t gw_numa_scan(struct gw_mm *mm);
 
