@@ -53,8 +53,6 @@ is_exclusive(struct gw_machine *m, gw_pte_t pte)
 
 	if (gw_u32_load_relaxed(&page->mapcount) != 1 || !is_whole(gw_page_flags(page), pte))
 		return false;
-	if (gw_page_flags(page) & GW_PG_HUGETLB) /* who is about to move it is no reason to copy: */
-		return true;			 /* the pool may have no other */
 	if (!gw_page_trylock(m, pfn))
 		return false;
 	if (gw_page_flags(page) & GW_PG_SWAPCACHE)
@@ -168,13 +166,13 @@ write_fault(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock,
 		gw_spin_unlock(lock);
 		return !pte && gw_large_fault(f) ? 0 : gw_fault_copy(f, pte);
 	}
+	if (f->vma->flags & GW_VM_HUGETLB)
+		return gw_hugetlb_write(f, word, lock, pte);
 	if (f->vma->flags & GW_VM_SHARED || is_exclusive(m, pte)) {
 		gw_u64_or_relaxed(word, GW_PTE_WRITTEN);
 		gw_spin_unlock(lock);
 		return 0;
 	}
-	if (f->vma->flags & GW_VM_HUGETLB)
-		return gw_hugetlb_copy(f, word, lock, pte);
 	if (gw_pte_is_huge(pte)) { /* one frame of it is copied next */
 		gw_spin_unlock(lock);
 		gw_split_pmd(f->mm, f->addr);

@@ -10,6 +10,10 @@
  *
  * Invariants
  *   X1  vma->hugetlb_reserved is no larger than the entries of the VMA that are empty
+ *   X2  a page is written in place if its one map is this entry, whatever references others have:
+ *       the pool may have no page for a copy. Its lock is held while this is found out, and while
+ *       it is copied: the map count does not know the entries of a page that moves, and two that
+ *       copy it would be one too many
  */
 #include "engine/phys/hugetlb.h"
 #include "engine/store/store.h"
@@ -123,19 +127,15 @@ install(const struct gw_fault_at *f, gw_vaddr_t start, gw_pfn_t page, gw_pfn_t t
 	return empty;
 }
 
-/* The entry is as the fault saw it, `pte`, 0 if there is none. */
 static bool
-is_unchanged(const struct gw_fault_at *f, gw_pte_t pte)
+is_empty(const struct gw_fault_at *f)
 {
 	gw_spinlock *lock;
 	gw_atomic_u64 *word = gw_entry_lock(f->mm, f->addr, &lock);
-	gw_pte_t now = 0;
 
-	if (word) {
-		now = gw_u64_load_relaxed(word);
+	if (word)
 		gw_spin_unlock(lock);
-	}
-	return ((now ^ pte) & ~(uint64_t)GW_PTE_YOUNG) == 0;
+	return !word;
 }
 
 /* hugetlb_mutex held: nobody else takes a page, or a reservation, for the same entry. */
@@ -147,7 +147,7 @@ fill(const struct gw_fault_at *f)
 	gw_pfn_t table, page;
 	bool reserved;
 
-	if (!is_unchanged(f, 0))
+	if (!is_empty(f))
 		return 0; /* another task was faster */
 	table = gw_table_alloc(m);
 	if (table == GW_PFN_NONE)
@@ -177,18 +177,25 @@ gw_hugetlb_fault(const struct gw_fault_at *f)
 	return err;
 }
 
-/* hugetlb_mutex held, and a reference on the page that is copied. */
+/* X2. The entry's lock held, and the page's. */
+static bool
+write_in_place(const struct gw_machine *m, gw_atomic_u64 *word, gw_pfn_t page)
+{
+	if (gw_u32_load_relaxed(&gw_page(m, page)->mapcount) != 1)
+		return false;
+	gw_u64_or_relaxed(word, GW_PTE_WRITTEN);
+	return true;
+}
+
+/* The page that is copied is locked, and has a reference of ours (P3 in fault.c). */
 static int
 copy(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
 {
 	struct gw_machine *m = f->mm->machine;
 	gw_vaddr_t start = f->addr & ~(GW_TABLE_SPAN - 1);
-	gw_pfn_t old = gw_pte_pfn(pte), page;
+	gw_pfn_t old = gw_pte_pfn(pte), page = new_page(f, false);
 	bool same;
 
-	if (!is_unchanged(f, pte))
-		return 0;
-	page = new_page(f, false);
 	if (page == GW_PFN_NONE)
 		return -EFAULT;
 	m->ops->copy_frames(
@@ -210,17 +217,21 @@ copy(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte
 }
 
 int
-gw_hugetlb_copy(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
+gw_hugetlb_write(const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte)
 {
 	struct gw_machine *m = f->mm->machine;
-	gw_pfn_t old = gw_pte_pfn(pte);
-	int err;
+	gw_pfn_t page = gw_pte_pfn(pte);
+	bool locked = gw_page_trylock(m, page);
+	bool written = locked && write_in_place(m, word, page);
+	int err = 0;
 
-	gw_get_page(m, old); /* P3 in fault.c */
+	gw_get_page(m, page);
 	gw_spin_unlock(lock);
-	gw_mutex_lock(&f->mm->hugetlb_mutex);
-	err = copy(f, word, lock, pte);
-	gw_mutex_unlock(&f->mm->hugetlb_mutex);
-	gw_put_page(m, old);
+	if (!locked)
+		return gw_page_put_and_wait_locked(m, page, true);
+	if (!written)
+		err = copy(f, word, lock, pte);
+	gw_page_unlock(m, page);
+	gw_put_page(m, page);
 	return err;
 }

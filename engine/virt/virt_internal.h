@@ -183,10 +183,10 @@ bool gw_hugetlb_aligned(const struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end
  * end with their VMA. */
 void gw_hugetlb_vma_split(struct gw_vma *vma, struct gw_vma *upper);
 void gw_hugetlb_vma_end(struct gw_vma *vma);
-/* A fault on an empty place; a write to a page that others map, too (lock of its entry held, given
- * up). 0 (look again), -ENOMEM, or -EFAULT: the pool has no page for it. Sleeps. */
+/* A fault on an empty place; a write to a page by a read-only entry (its lock held, given up). 0
+ * (look again), -ENOMEM, -EINTR, or -EFAULT: the pool has no page for it. Sleeps. */
 GW_MUST_CHECK int gw_hugetlb_fault(const struct gw_fault_at *f);
-GW_MUST_CHECK int gw_hugetlb_copy(
+GW_MUST_CHECK int gw_hugetlb_write(
 	const struct gw_fault_at *f, gw_atomic_u64 *word, gw_spinlock *lock, gw_pte_t pte);
 
 /* ---- madvise.c ---- */
