@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "engine/sync/bytes.h"
 #include "engine/virt/virt.h"
 #include "explore/explore_internal.h"
 #include "godwit/seed.h"
@@ -604,20 +605,11 @@ gw_cpu_add(struct gw_mm *mm, gw_vaddr_t addr, uint64_t n, uint64_t *before)
 	return 0;
 }
 
-/* Bytes from addr to the end of its page, at most len. */
-static size_t
-in_page(gw_vaddr_t addr, size_t len)
-{
-	size_t room = GW_PAGE_SIZE - (addr & (GW_PAGE_SIZE - 1));
-
-	return len < room ? len : room;
-}
-
 int
 gw_cpu_read(struct gw_mm *mm, gw_vaddr_t addr, void *buf, size_t len)
 {
 	for (uint8_t *to = buf; len > 0;) {
-		size_t n = in_page(addr, len);
+		size_t n = gw_bytes_in_page(addr, len);
 		uint8_t *bytes;
 		int err = access_bytes(mm, addr, GW_ACCESS_READ, &bytes);
 
@@ -635,7 +627,7 @@ int
 gw_cpu_write(struct gw_mm *mm, gw_vaddr_t addr, const void *buf, size_t len)
 {
 	for (const uint8_t *from = buf; len > 0;) {
-		size_t n = in_page(addr, len);
+		size_t n = gw_bytes_in_page(addr, len);
 		uint8_t *bytes;
 		int err = access_bytes(mm, addr, GW_ACCESS_WRITE, &bytes);
 

@@ -24,9 +24,13 @@ gw_x_schedule_add(struct gw_x_schedule *s, unsigned task, uint32_t n)
 	return 0;
 }
 
+#define STEPS_MAX (UINT32_MAX / 2) /* in all: parts of one task that follow each other are added */
+
 int
 gw_x_schedule_parse(const char *text, unsigned n_tasks, struct gw_x_schedule *out)
 {
+	uint64_t left = STEPS_MAX;
+
 	while (*text) {
 		unsigned task = (unsigned)(*text++ - 'a');
 		unsigned long n = 1;
@@ -39,8 +43,9 @@ gw_x_schedule_parse(const char *text, unsigned n_tasks, struct gw_x_schedule *ou
 			n = strtoul(text, &end, 10);
 			text = end;
 		}
-		if (n == 0 || n > UINT32_MAX / 2)
+		if (n == 0 || n > left)
 			return -EINVAL;
+		left -= n;
 		if (gw_x_schedule_add(out, task, (uint32_t)n))
 			return -ENOMEM;
 	}

@@ -9,21 +9,13 @@
 #define GODWIT_FUZZ_TEXT_H
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "observe/procfs.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef int (*fuzz_parser)(
 	const char *text, size_t len, struct gw_snapshot *snap, struct gw_error *err);
-
-#define FUZZ_CHECK(cond)                                                                           \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			abort();                                                                   \
-	} while (0)
 
 /* True if the text was taken; false if it was refused as it must be. */
 static inline bool

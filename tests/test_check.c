@@ -40,6 +40,7 @@ bad_input_is_one_line(void **state)
 		"godwit check put-and-wait --schedule 12",
 		"godwit check put-and-wait --schedule a0",
 		"godwit check put-and-wait --schedule a2c",
+		"godwit check put-and-wait --schedule a2147483647a",
 		"godwit check put-and-wait --schedule a --budget 5",
 		"godwit check put-and-wait --schedule a --search pct",
 		"godwit check put-and-wait faulters --schedule a",

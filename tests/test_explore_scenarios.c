@@ -14,7 +14,7 @@ test_all_are_clean(void **state)
 {
 	(void)state;
 	for (size_t i = 0; gw_explore_scenarios[i]; i++) {
-		struct gw_explore_options options = {.max_seconds = 5};
+		struct gw_explore_options options = {.max_seconds = 3};
 		struct gw_explore_result result;
 
 		assert_int_equal(gw_explore_run(gw_explore_scenarios[i], &options, &result), 0);

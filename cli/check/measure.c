@@ -28,7 +28,7 @@ count(void *ctx, const void *state)
 	const struct gw_faulters *f = state;
 
 	calls->calls++;
-	calls->moved += f->left == 0;
+	calls->moved += f->page.left == 0;
 	calls->passes += f->stats.passes;
 }
 

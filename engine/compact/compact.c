@@ -408,6 +408,21 @@ step(struct gw_compact_run *run, gw_pfn_t *moved_from)
 	return true;
 }
 
+/* Until every CPU has seen to its LRU batch: for ever, if it needs what the caller holds first.
+ * Once a part of each run (R13). */
+static void
+await_drains(struct gw_machine *m)
+{
+	for (unsigned cpu = 0; cpu < m->config.n_cpus;) {
+		struct gw_lru_batch *batch = &m->lru_batches[cpu];
+
+		gw_spin_lock(&batch->lock);
+		cpu += batch->n == 0;
+		gw_spin_unlock(&batch->lock);
+		gw_relax();
+	}
+}
+
 static enum gw_compact_result
 run_scanners(struct gw_compact_run *run)
 {
@@ -421,10 +436,9 @@ run_scanners(struct gw_compact_run *run)
 	start_positions(run);
 	GW_PROBE5(mm_compaction_begin, run->zone->start, run->migrate_pfn, run->free_pfn,
 		run->zone->end, run->request->mode);
-	if (gw_fix(run->m, GW_FIX_LOCAL_LRU_DRAIN))
-		gw_migrate_prep_local(run->m); /* this CPU's only (D21) */
-	else
-		gw_lru_await_drains(run->m);
+	gw_migrate_prep_local(run->m); /* this CPU's only (D21) */
+	if (!gw_fix(run->m, GW_FIX_LOCAL_LRU_DRAIN))
+		await_drains(run->m);
 	while ((result = finished(run)) == GW_COMPACT_CONTINUE) {
 		if (!step(run, &moved_from)) {
 			result = GW_COMPACT_CONTENDED;

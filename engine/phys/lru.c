@@ -103,10 +103,6 @@ count_isolated(struct gw_node *node, uint32_t flags, bool more)
 		gw_u64_sub_relaxed(count, n);
 }
 
-/* gw_lru_batch.awaited */
-#define LRU_AWAITED 1u
-#define LRU_WAITERS 2u
-
 /* Move the batch's pages to their lists, in runs of one node. Batch lock held. */
 static void
 batch_drain(struct gw_machine *m, struct gw_lru_batch *batch)
@@ -132,9 +128,6 @@ batch_drain(struct gw_machine *m, struct gw_lru_batch *batch)
 	for (unsigned i = 0; i < batch->n; i++)
 		gw_put_page(m, batch->pages[i]);
 	batch->n = 0;
-	if (!gw_fix(m, GW_FIX_LOCAL_LRU_DRAIN) &&
-		gw_u32_load_relaxed(&batch->awaited) & LRU_AWAITED)
-		gw_flag_clear(&m->page_waits, &batch->awaited, LRU_AWAITED, LRU_WAITERS);
 }
 
 void
@@ -187,21 +180,6 @@ gw_lru_add_drain_all(struct gw_machine *m)
 {
 	for (unsigned cpu = 0; cpu < m->config.n_cpus; cpu++)
 		drain_cpu(m, cpu);
-}
-
-void
-gw_lru_await_drains(struct gw_machine *m)
-{
-	gw_lru_add_drain(m);
-	for (unsigned cpu = 0; cpu < m->config.n_cpus; cpu++) {
-		struct gw_lru_batch *batch = &m->lru_batches[cpu];
-
-		gw_spin_lock(&batch->lock);
-		if (batch->n)
-			gw_u32_or_relaxed(&batch->awaited, LRU_AWAITED);
-		gw_spin_unlock(&batch->lock);
-		gw_flag_wait(&m->page_waits, &batch->awaited, LRU_AWAITED, LRU_WAITERS);
-	}
 }
 
 uint64_t

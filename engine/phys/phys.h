@@ -107,7 +107,6 @@ struct gw_lru_batch {
 	gw_spinlock lock; /* rank LRU_BATCH, over the LRU lock */
 	unsigned n;	  /* guarded by lock */
 	gw_pfn_t pages[32];
-	gw_atomic_u32 awaited; /* flags: gw_lru_await_drains() */
 } __attribute__((aligned(64)));
 
 /* What wakes a background task, and what it is to do (daemon.c). */
@@ -442,12 +441,6 @@ void gw_lru_putback(struct gw_machine *m, gw_pfn_t pfn);
 /* `winner` takes the LRU place that `from`, isolated, had; from's isolation ends (A2). References
  * are not touched. Takes the LRU lock. Both do nothing for a page that was on no list. */
 void gw_lru_putback_as(struct gw_machine *m, gw_pfn_t from, gw_pfn_t winner);
-/*
- * This CPU's batch goes to the lists, and the caller waits until the other CPUs have seen to
- * theirs, each on its own. Whoever holds what they need first waits for ever: what compaction did
- * before local-lru-drain (R13), for the explorer.
- */
-void gw_lru_await_drains(struct gw_machine *m);
 
 /*
  * The LRU's part of a split (B12): between the first two the LRU lock of head's node is held. A

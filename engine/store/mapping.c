@@ -274,16 +274,12 @@ union buffer {
 static struct part
 part_of(uint64_t offset, size_t len, size_t done)
 {
-	struct part part = {
+	return (struct part){
 		.index = (offset + done) >> GW_PAGE_SHIFT,
 		.start = (size_t)(offset + done) & (GW_PAGE_SIZE - 1),
+		.len = gw_bytes_in_page(offset + done, len - done),
 		.done = done,
 	};
-
-	part.len = GW_PAGE_SIZE - part.start;
-	if (part.len > len - done)
-		part.len = len - done;
-	return part;
 }
 
 static bool

@@ -11,6 +11,15 @@
 
 #include "engine/sync/sync.h"
 
+/* Of a range that is taken page by page: bytes from `at` to the end of its page, at most len. */
+static inline size_t
+gw_bytes_in_page(uint64_t at, size_t len)
+{
+	size_t room = GW_PAGE_SIZE - (at & (GW_PAGE_SIZE - 1));
+
+	return len < room ? len : room;
+}
+
 #ifndef gw_bytes_load /* the explorer has its own: a page at a time */
 
 /* How much of the next `len` bytes moves in one step: a word if both sides are aligned for one. */

@@ -10,13 +10,12 @@
 #include <string.h>
 
 #include "engine/phys/charge.h"
+#include "engine/store/store.h"
 #include "explore/scenarios/scenarios.h"
-#include "godwit/soft.h"
 
 struct state {
-	struct gw_single page;
+	struct gw_single page; /* first: its functions know nothing of the rest */
 	struct gw_memcg *group;
-	uint64_t value;
 };
 
 static int
@@ -24,26 +23,15 @@ setup(void *arg)
 {
 	struct state *s = arg;
 	struct gw_single *p = &s->page;
-	int err = gw_small_machine(2, &p->m);
+	int err = gw_single_make(p, 2);
 
-	if (!err)
-		err = gw_small_space(p->m, "space", &p->mm);
 	if (!err)
 		err = gw_memcg_create(p->m, 1, &s->group);
 	if (err)
 		return err;
 	gw_explore_name(&s->group->usage, sizeof(s->group->usage), "the group's usage");
-	gw_mm_set_memcg(p->mm, s->group);
-	err = gw_small_page(p->mm, 42, &p->addr, &p->pfn);
+	err = gw_memcg_charge(s->group, p->pfn);
 	return err ? err : gw_single_isolate(p);
-}
-
-static void
-read_page(void *arg)
-{
-	struct state *s = arg;
-
-	s->page.err = gw_cpu_load(s->page.mm, s->page.addr, &s->value);
 }
 
 /* There is one page, and the group pays for it, wherever it is. */
@@ -61,7 +49,7 @@ check(void *arg)
 	struct state *s = arg;
 	gw_pfn_t pfn = gw_small_pfn(s->page.mm, s->page.addr);
 
-	gw_explore_check(s->page.err == 0 && s->value == 42);
+	gw_explore_check(s->page.err == 0 && s->page.value == 42);
 	gw_explore_check(s->page.left == 0 && pfn != s->page.pfn);
 	gw_explore_check(gw_page_memcg(s->page.m, pfn) == s->group);
 }
@@ -103,7 +91,7 @@ const struct gw_explore_scenario gw_scenario_charge_before_put = {
 	.state_size = sizeof(struct state),
 	.setup = setup,
 	.tasks = {{.name = "migrator", .run = gw_single_migrate},
-		{.name = "reader", .run = read_page, .cpu = 1}},
+		{.name = "reader", .run = gw_single_read, .cpu = 1}},
 	.check = check,
 	.invariant = invariant,
 	.teardown = teardown,

@@ -10,33 +10,22 @@
 
 #include "engine/store/store.h"
 #include "explore/scenarios/scenarios.h"
-#include "godwit/soft.h"
 
 struct state {
-	struct gw_two_nodes nodes;
+	struct gw_two_nodes nodes; /* first: its functions know nothing of the rest */
 	struct gw_memcg *group;
 	gw_pfn_t found; /* by the look-up */
-	uint64_t value;
-	int err;
 };
 
 static int
 setup(void *arg)
 {
 	struct state *s = arg;
-	int err = gw_two_nodes_make(&s->nodes);
+	int err = gw_two_nodes_setup(&s->nodes);
 
 	if (!err)
 		err = gw_memcg_create(s->nodes.m, 1, &s->group);
 	return err ? err : gw_memcg_charge(s->group, s->nodes.pfn);
-}
-
-static void
-read_page(void *arg)
-{
-	struct state *s = arg;
-
-	s->err = gw_cpu_load(s->nodes.mm[1], s->nodes.addr[1], &s->value);
 }
 
 /* Its reference keeps the page where it is. */
@@ -65,7 +54,7 @@ check(void *arg)
 	struct state *s = arg;
 	gw_pfn_t pfn = gw_small_pfn(s->nodes.mm[1], s->nodes.addr[1]);
 
-	gw_explore_check(s->err == 0 && s->value == GW_TWO_NODES_VALUE);
+	gw_explore_check(s->nodes.err[1] == 0 && s->nodes.value[1] == GW_TWO_NODES_VALUE);
 	gw_explore_check(s->found == s->nodes.pfn || s->found == pfn);
 	gw_explore_check(gw_page_memcg(s->nodes.m, pfn) == s->group);
 }
@@ -76,7 +65,7 @@ teardown(void *arg)
 	struct state *s = arg;
 
 	gw_memcg_put(s->group);
-	gw_two_nodes_unmake(&s->nodes);
+	gw_two_nodes_teardown(&s->nodes);
 }
 
 static void
@@ -86,7 +75,7 @@ describe(const void *arg, char *line, size_t size)
 	const struct gw_two_nodes *t = &s->nodes;
 	size_t n;
 
-	gw_small_describe(t->mm[1], t->addr[1], t->pfn, line, size);
+	gw_two_nodes_describe(t, line, size);
 	n = strlen(line);
 	snprintf(line + n, size - n, "; charged to %s; usage %llu",
 		gw_page_memcg(t->m, t->pfn) ? "the group" : "nobody",
@@ -101,7 +90,7 @@ const struct gw_explore_scenario gw_scenario_charge_in_fault = {
 		 "place is charged to nobody",
 	.state_size = sizeof(struct state),
 	.setup = setup,
-	.tasks = {{.name = "far reader", .run = read_page, .cpu = 1},
+	.tasks = {{.name = "far reader", .run = gw_two_nodes_read_far, .cpu = 1},
 		{.name = "looker", .run = look_up}},
 	.check = check,
 	.invariant = invariant,

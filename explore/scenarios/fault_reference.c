@@ -7,54 +7,15 @@
  * FAULT expects one more; what was merged later drops the fault's reference first).
  */
 #include "explore/scenarios/scenarios.h"
-#include "godwit/soft.h"
-
-struct state {
-	struct gw_two_nodes nodes;
-	uint64_t value;
-	int err;
-};
-
-static int
-setup(void *arg)
-{
-	struct state *s = arg;
-
-	return gw_two_nodes_make(&s->nodes);
-}
 
 static void
-read_page(void *arg)
+check(void *state)
 {
-	struct state *s = arg;
+	const struct gw_two_nodes *t = state;
 
-	s->err = gw_cpu_load(s->nodes.mm[1], s->nodes.addr[1], &s->value);
-}
-
-static void
-check(void *arg)
-{
-	struct state *s = arg;
-
-	gw_explore_check(s->err == 0);
-	gw_explore_check(s->value == GW_TWO_NODES_VALUE);
-	gw_explore_check(gw_small_pfn(s->nodes.mm[1], s->nodes.addr[1]) >= GW_SMALL_FRAMES / 2);
-}
-
-static void
-teardown(void *arg)
-{
-	struct state *s = arg;
-
-	gw_two_nodes_unmake(&s->nodes);
-}
-
-static void
-describe(const void *arg, char *line, size_t size)
-{
-	const struct state *s = arg;
-
-	gw_small_describe(s->nodes.mm[1], s->nodes.addr[1], s->nodes.pfn, line, size);
+	gw_explore_check(t->err[1] == 0);
+	gw_explore_check(t->value[1] == GW_TWO_NODES_VALUE);
+	gw_explore_check(gw_small_pfn(t->mm[1], t->addr[1]) >= GW_SMALL_FRAMES / 2);
 }
 
 const struct gw_explore_scenario gw_scenario_fault_extra_reference = {
@@ -63,10 +24,10 @@ const struct gw_explore_scenario gw_scenario_fault_extra_reference = {
 	.without = GW_WITHOUT(GW_FIX_FAULT_EXTRA_REFERENCE),
 	.story = "a fault holds a reference to the page that it pulls over to its node, and the "
 		 "migration fails",
-	.state_size = sizeof(struct state),
-	.setup = setup,
-	.tasks = {{.name = "far reader", .run = read_page, .cpu = 1}},
+	.state_size = sizeof(struct gw_two_nodes),
+	.setup = gw_two_nodes_setup,
+	.tasks = {{.name = "far reader", .run = gw_two_nodes_read_far, .cpu = 1}},
 	.check = check,
-	.teardown = teardown,
-	.describe = describe,
+	.teardown = gw_two_nodes_teardown,
+	.describe = gw_two_nodes_describe,
 };

@@ -14,91 +14,79 @@
 #include "explore/scenarios/scenarios.h"
 #include "godwit/soft.h"
 
-static int
-setup(void *arg, enum gw_wait_era era, unsigned n_cpus)
+int
+gw_faulters_make(struct gw_faulters *f, unsigned n_cpus)
 {
-	struct gw_faulters *f = arg;
-	int err = gw_small_machine(n_cpus, &f->m);
+	int err = gw_single_make(&f->page, n_cpus);
 
-	if (!err) {
-		gw_machine_set_wait_era(f->m, era);
-		err = gw_small_space(f->m, "space", &f->mm);
-	}
-	if (!err)
-		err = gw_small_page(f->mm, 42, &f->addr, &f->pfn);
-	if (!err)
-		err = gw_small_isolate(f->m, f->pfn, &f->list);
 	gw_explore_name(&f->over, sizeof(f->over), "the end");
 	return err;
 }
 
 static int
-setup_hold(void *arg)
+setup(void *state, enum gw_wait_era era)
 {
-	return setup(arg, GW_ERA_HOLD, 1 + GW_FAULTERS_MOST);
+	struct gw_faulters *f = state;
+	struct gw_single *p = &f->page;
+	int err = gw_faulters_make(f, 1 + GW_FAULTERS_MOST);
+
+	if (err)
+		return err;
+	gw_machine_set_wait_era(p->m, era);
+	return gw_small_isolate(p->m, p->pfn, &p->list);
 }
 
 static int
-setup_drop(void *arg)
+setup_hold(void *state)
 {
-	return setup(arg, GW_ERA_DROP, 1 + GW_FAULTERS_MOST);
+	return setup(state, GW_ERA_HOLD);
 }
 
 static int
-setup_none(void *arg)
+setup_drop(void *state)
 {
-	return setup(arg, GW_ERA_NONE, 1 + GW_FAULTERS_MOST);
+	return setup(state, GW_ERA_DROP);
+}
+
+static int
+setup_none(void *state)
+{
+	return setup(state, GW_ERA_NONE);
 }
 
 static void
-migrate(void *arg)
+migrate(void *state)
 {
-	struct gw_faulters *f = arg;
+	struct gw_faulters *f = state;
+	struct gw_single *p = &f->page;
 	const struct gw_migrate_target target = {.get_new_page = gw_small_new_page};
 
-	f->left = gw_migrate_pages(
-		f->m, &f->list, &target, GW_MIGRATE_SYNC_LIGHT, GW_MR_SYSCALL, &f->stats);
+	p->left = gw_migrate_pages(
+		p->m, &p->list, &target, GW_MIGRATE_SYNC_LIGHT, GW_MR_SYSCALL, &f->stats);
 	gw_u32_store_release(&f->over, 1);
-	gw_putback_movable_pages(f->m, &f->list);
+	gw_putback_movable_pages(p->m, &p->list);
 }
 
-static void
-touch(void *arg)
+void
+gw_faulters_touch(void *state)
 {
-	struct gw_faulters *f = arg;
+	struct gw_faulters *f = state;
 	uint64_t value = 0;
 
 	while (!gw_u32_load_acquire(&f->over)) {
-		gw_explore_check(gw_cpu_load(f->mm, f->addr, &value) == 0);
+		gw_explore_check(gw_cpu_load(f->page.mm, f->page.addr, &value) == 0);
 		gw_explore_check(value == 42);
 		gw_relax();
 	}
 }
 
 static void
-check(void *arg)
+check(void *state)
 {
-	const struct gw_faulters *f = arg;
+	const struct gw_single *p = state;
 
-	gw_explore_check(f->left == 0);
-	gw_explore_check(gw_small_pfn(f->mm, f->addr) != f->pfn);
-}
-
-static void
-teardown(void *arg)
-{
-	struct gw_faulters *f = arg;
-
-	gw_mm_put(f->mm);
-	gw_machine_destroy(f->m);
-}
-
-static void
-describe(const void *arg, char *line, size_t size)
-{
-	const struct gw_faulters *f = arg;
-
-	gw_small_describe(f->mm, f->addr, f->pfn, line, size);
+	gw_explore_check(p->left == 0);
+	gw_explore_check(gw_small_pfn(p->mm, p->addr) != p->pfn);
 }
 
 const struct gw_explore_scenario gw_scenario_faulters = {
@@ -108,17 +96,17 @@ const struct gw_explore_scenario gw_scenario_faulters = {
 	.state_size = sizeof(struct gw_faulters),
 	.setup = setup_none,
 	.tasks = {{.name = "migrator", .run = migrate},
-		{.name = "faulter 1", .run = touch, .cpu = 1},
-		{.name = "faulter 2", .run = touch, .cpu = 2}},
+		{.name = "faulter 1", .run = gw_faulters_touch, .cpu = 1},
+		{.name = "faulter 2", .run = gw_faulters_touch, .cpu = 2}},
 	.check = check,
-	.teardown = teardown,
-	.describe = describe,
+	.teardown = gw_single_teardown,
+	.describe = gw_single_describe,
 };
 
 void
 gw_faulters_scenario(enum gw_wait_era era, unsigned n, struct gw_explore_scenario *out)
 {
-	static int (*const setups[])(void *arg) = {
+	static int (*const setups[])(void *state) = {
 		[GW_ERA_HOLD] = setup_hold, [GW_ERA_DROP] = setup_drop, [GW_ERA_NONE] = setup_none};
 	static const char *const names[] = {"faulter 1", "faulter 2", "faulter 3", "faulter 4"};
 
@@ -127,5 +115,5 @@ gw_faulters_scenario(enum gw_wait_era era, unsigned n, struct gw_explore_scenari
 	out->check = NULL; /* that it fails is what is counted */
 	for (unsigned i = 0; i < GW_FAULTERS_MOST; i++)
 		out->tasks[1 + i] = (struct gw_explore_task){
-			.name = names[i], .run = i < n ? touch : NULL, .cpu = 1 + i};
+			.name = names[i], .run = i < n ? gw_faulters_touch : NULL, .cpu = 1 + i};
 }

@@ -31,8 +31,6 @@ setup(void *arg)
 	if (err)
 		return err;
 	s->m->config.lru_batch = 2;
-	gw_explore_name(&s->m->lru_batches[1].awaited, sizeof(s->m->lru_batches[1].awaited),
-		"CPU 1's drain");
 	err = gw_small_space(s->m, "space", &s->mm);
 	if (!err)
 		err = gw_mmap(s->mm, 0, GW_PAGE_SIZE, GW_PROT_READ | GW_PROT_WRITE, 0, &s->addr);
@@ -92,8 +90,7 @@ describe(const void *arg, char *line, size_t size)
 	const struct state *s = arg;
 	const struct gw_lru_batch *batch = &s->m->lru_batches[1];
 
-	snprintf(line, size, "CPU 1's batch: %u page%s%s", batch->n, batch->n == 1 ? "" : "s",
-		gw_u32_load_relaxed(&batch->awaited) ? ", awaited" : "");
+	snprintf(line, size, "CPU 1's batch: %u page%s", batch->n, batch->n == 1 ? "" : "s");
 }
 
 const struct gw_explore_scenario gw_scenario_local_lru_drain = {

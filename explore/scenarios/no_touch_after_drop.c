@@ -7,12 +7,10 @@
  * wait, and the waiter looks at nothing (Hugh Dickins, 2018).
  */
 #include "explore/scenarios/scenarios.h"
-#include "godwit/soft.h"
 
 struct state {
 	struct gw_single single; /* first: its functions know nothing of the rest */
-	uint64_t value;
-	gw_pfn_t again; /* the new user's page, or GW_PFN_NONE */
+	gw_pfn_t again;		 /* the new user's page, or GW_PFN_NONE */
 };
 
 static int
@@ -40,20 +38,12 @@ migrate_and_reuse(void *arg)
 }
 
 static void
-read_page(void *arg)
-{
-	struct state *s = arg;
-
-	s->single.err = gw_cpu_load(s->single.mm, s->single.addr, &s->value);
-}
-
-static void
 check(void *arg)
 {
 	struct state *s = arg;
 
 	gw_explore_check(s->single.err == 0);
-	gw_explore_check(s->value == 42);
+	gw_explore_check(s->single.value == 42);
 	if (s->again == GW_PFN_NONE)
 		return;
 	gw_page_unlock(s->single.m, s->again);
@@ -70,7 +60,7 @@ const struct gw_explore_scenario gw_scenario_no_touch_after_drop = {
 	.state_size = sizeof(struct state),
 	.setup = setup,
 	.tasks = {{.name = "migrator", .run = migrate_and_reuse},
-		{.name = "reader", .run = read_page, .cpu = 1}},
+		{.name = "reader", .run = gw_single_read, .cpu = 1}},
 	.check = check,
 	.teardown = gw_single_teardown,
 	.describe = gw_single_describe,

@@ -70,8 +70,9 @@ make_space(struct gw_two_nodes *t, unsigned i)
 }
 
 int
-gw_two_nodes_make(struct gw_two_nodes *t)
+gw_two_nodes_setup(void *state)
 {
+	struct gw_two_nodes *t = state;
 	struct gw_numa_tunables numa;
 	uint64_t word;
 	int err = make_machine(&t->m);
@@ -94,11 +95,41 @@ gw_two_nodes_make(struct gw_two_nodes *t)
 	return 0;
 }
 
-void
-gw_two_nodes_unmake(struct gw_two_nodes *t)
+static void
+read_in(struct gw_two_nodes *t, unsigned i)
 {
+	t->err[i] = gw_cpu_load(t->mm[i], t->addr[i], &t->value[i]);
+}
+
+void
+gw_two_nodes_read_near(void *state)
+{
+	read_in(state, 0);
+}
+
+void
+gw_two_nodes_read_far(void *state)
+{
+	read_in(state, 1);
+}
+
+void
+gw_two_nodes_teardown(void *state)
+{
+	struct gw_two_nodes *t = state;
+
 	for (unsigned i = 0; i < 2; i++)
 		gw_mm_put(t->mm[i]);
 	gw_mapping_put(t->file);
 	gw_machine_destroy(t->m);
+}
+
+void
+gw_two_nodes_describe(const void *state, char *line, size_t size)
+{
+	const struct gw_two_nodes *t = state;
+
+	gw_small_describe_page(t->m, t->pfn, line, size);
+	gw_small_add_entry("near", t->mm[0], t->addr[0], line, size);
+	gw_small_add_entry("far", t->mm[1], t->addr[1], line, size);
 }

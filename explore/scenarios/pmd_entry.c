@@ -10,21 +10,10 @@
 #include "explore/scenarios/scenarios.h"
 #include "godwit/soft.h"
 
-struct state {
-	struct gw_machine *m;
-	struct gw_mm *mm;
-	gw_vaddr_t addr;
-	gw_pfn_t pfn; /* of the page before it moves */
-	gw_pfn_t dst;
-	struct gw_page_list list;
-	uint64_t value;
-	int err;
-};
-
 static int
-setup(void *arg)
+setup(void *state)
 {
-	struct state *s = arg;
+	struct gw_single *s = state;
 	int err = gw_huge_machine(&s->m);
 
 	if (!err)
@@ -44,48 +33,14 @@ setup(void *arg)
 	return gw_small_isolate(s->m, s->pfn, &s->list);
 }
 
-static void
-migrate(void *arg)
-{
-	struct state *s = arg;
-
-	(void)gw_small_migrate_once(s->m, &s->list, s->dst);
-}
-
-static void
-read_page(void *arg)
-{
-	struct state *s = arg;
-
-	s->err = gw_cpu_load(s->mm, s->addr, &s->value);
-}
-
 /* A reader with a reference at the wrong time keeps the page where it is. */
 static void
-check(void *arg)
+check(void *state)
 {
-	struct state *s = arg;
-	gw_pfn_t pfn = gw_small_pfn(s->mm, s->addr);
+	const struct gw_single *s = state;
 
 	gw_explore_check(s->err == 0 && s->value == 42);
-	gw_explore_check(pfn == s->pfn || pfn == s->dst);
-}
-
-static void
-teardown(void *arg)
-{
-	struct state *s = arg;
-
-	gw_mm_put(s->mm);
-	gw_machine_destroy(s->m);
-}
-
-static void
-describe(const void *arg, char *line, size_t size)
-{
-	const struct state *s = arg;
-
-	gw_small_describe(s->mm, s->addr, s->pfn, line, size);
+	gw_explore_check((gw_small_pfn(s->mm, s->addr) == s->pfn) == (s->left != 0));
 }
 
 const struct gw_explore_scenario gw_scenario_pmd_entry_wait = {
@@ -95,11 +50,11 @@ const struct gw_explore_scenario gw_scenario_pmd_entry_wait = {
 	.story =
 		"a task that waits for a huge page gets a reference to it while its copy takes its "
 		"place",
-	.state_size = sizeof(struct state),
+	.state_size = sizeof(struct gw_single),
 	.setup = setup,
-	.tasks = {{.name = "migrator", .run = migrate},
-		{.name = "reader", .run = read_page, .cpu = 1}},
+	.tasks = {{.name = "migrator", .run = gw_single_migrate},
+		{.name = "reader", .run = gw_single_read, .cpu = 1}},
 	.check = check,
-	.teardown = teardown,
-	.describe = describe,
+	.teardown = gw_single_teardown,
+	.describe = gw_single_describe,
 };

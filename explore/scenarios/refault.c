@@ -7,29 +7,15 @@
  * the access faults again, from scratch (Kamezawa Hiroyuki).
  */
 #include "explore/scenarios/scenarios.h"
-#include "godwit/soft.h"
-
-struct state {
-	struct gw_single single; /* first: its functions know nothing of the rest */
-	uint64_t value;
-};
 
 static void
-read_page(void *arg)
+check(void *state)
 {
-	struct state *s = arg;
+	const struct gw_single *s = state;
 
-	s->single.err = gw_cpu_load(s->single.mm, s->single.addr, &s->value);
-}
-
-static void
-check(void *arg)
-{
-	struct state *s = arg;
-
-	gw_explore_check(s->single.err == 0);
+	gw_explore_check(s->err == 0);
 	gw_explore_check(s->value == 42);
-	gw_explore_check(s->single.left == 0);
+	gw_explore_check(s->left == 0);
 }
 
 const struct gw_explore_scenario gw_scenario_refault = {
@@ -38,10 +24,10 @@ const struct gw_explore_scenario gw_scenario_refault = {
 	.without = GW_WITHOUT(GW_FIX_REFAULT_FROM_SCRATCH),
 	.story =
 		"a fault has waited for a migration, and maps the page that the entry named before",
-	.state_size = sizeof(struct state),
+	.state_size = sizeof(struct gw_single),
 	.setup = gw_single_setup,
 	.tasks = {{.name = "migrator", .run = gw_single_migrate},
-		{.name = "reader", .run = read_page, .cpu = 1}},
+		{.name = "reader", .run = gw_single_read, .cpu = 1}},
 	.check = check,
 	.teardown = gw_single_teardown,
 	.describe = gw_single_describe,

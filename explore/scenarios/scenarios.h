@@ -145,15 +145,21 @@ struct gw_single {
 	struct gw_mm *mm;
 	gw_vaddr_t addr;
 	gw_pfn_t pfn; /* where the page was before it was migrated */
-	gw_pfn_t dst; /* the only frame that the migration has: it tries once */
+	gw_pfn_t dst; /* the only frame that the migration has, which tries once; GW_PFN_NONE: none
+		       */
 	struct gw_page_list list;
-	int left, err; /* of the migration, of the other task */
+	uint64_t value; /* that the other task has read */
+	int left, err;	/* of the migration, of the other task */
 };
 
+/* A machine, an address space, and a page with 42 in its first word; no dst. */
+GW_MUST_CHECK int gw_single_make(struct gw_single *s, unsigned n_cpus);
+/* That, and gw_single_isolate(). */
 int gw_single_setup(void *state);
 /* The end of a setup: the page at addr is isolated, and there is a frame for it. */
 GW_MUST_CHECK int gw_single_isolate(struct gw_single *s);
 void gw_single_migrate(void *state);
+void gw_single_read(void *state);
 void gw_single_unmap(void *state);
 void gw_single_teardown(void *state);
 void gw_single_describe(const void *state, char *line, size_t size);
@@ -182,15 +188,15 @@ void gw_family_describe(const void *state, char *line, size_t size);
 #define GW_FAULTERS_MOST 4
 
 struct gw_faulters {
-	struct gw_machine *m;
-	struct gw_mm *mm;
-	gw_vaddr_t addr;
-	gw_pfn_t pfn; /* before the migration */
-	struct gw_page_list list;
+	struct gw_single page; /* first: its functions know nothing of the rest */
 	gw_atomic_u32 over;
-	int left; /* 0: the page moved */
 	struct gw_migrate_stats stats;
 };
+
+/* The page, and a name for `over`. */
+GW_MUST_CHECK int gw_faulters_make(struct gw_faulters *f, unsigned n_cpus);
+/* Read the page until `over` is set. */
+void gw_faulters_touch(void *state);
 
 /* With n such tasks, GW_FAULTERS_MOST at most, that wait as in `era`; any result is fine. */
 void gw_faulters_scenario(enum gw_wait_era era, unsigned n, struct gw_explore_scenario *out);
@@ -278,10 +284,15 @@ struct gw_two_nodes {
 	struct gw_mapping *file;
 	struct gw_mm *mm[2];
 	gw_vaddr_t addr[2];
-	gw_pfn_t pfn; /* where the page is at first */
+	gw_pfn_t pfn;	   /* where the page is at first */
+	uint64_t value[2]; /* that was read in each */
+	int err[2];
 };
 
-GW_MUST_CHECK int gw_two_nodes_make(struct gw_two_nodes *t);
-void gw_two_nodes_unmake(struct gw_two_nodes *t);
+int gw_two_nodes_setup(void *state);
+void gw_two_nodes_read_near(void *state); /* in mm[0] */
+void gw_two_nodes_read_far(void *state);
+void gw_two_nodes_teardown(void *state);
+void gw_two_nodes_describe(const void *state, char *line, size_t size);
 
 #endif

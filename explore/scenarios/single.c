@@ -4,6 +4,7 @@
  * one task migrates.
  */
 #include "explore/scenarios/scenarios.h"
+#include "godwit/soft.h"
 
 int
 gw_single_isolate(struct gw_single *s)
@@ -18,16 +19,23 @@ gw_single_isolate(struct gw_single *s)
 }
 
 int
+gw_single_make(struct gw_single *s, unsigned n_cpus)
+{
+	int err = gw_small_machine(n_cpus, &s->m);
+
+	s->dst = GW_PFN_NONE;
+	if (!err)
+		err = gw_small_space(s->m, "space", &s->mm);
+	return err ? err : gw_small_page(s->mm, 42, &s->addr, &s->pfn);
+}
+
+int
 gw_single_setup(void *state)
 {
 	struct gw_single *s = state;
 	gw_vaddr_t unused;
-	int err = gw_small_machine(2, &s->m);
+	int err = gw_single_make(s, 2);
 
-	if (!err)
-		err = gw_small_space(s->m, "space", &s->mm);
-	if (!err)
-		err = gw_small_page(s->mm, 42, &s->addr, &s->pfn);
 	/* Another VMA, that its tables do not go with the page. */
 	if (!err)
 		err = gw_mmap(s->mm, 0, GW_PAGE_SIZE, GW_PROT_READ, 0, &unused);
@@ -44,6 +52,14 @@ gw_single_migrate(void *state)
 
 	s->left = !gw_small_migrate_once(s->m, &s->list, s->dst);
 	s->dst = GW_PFN_NONE;
+}
+
+void
+gw_single_read(void *state)
+{
+	struct gw_single *s = state;
+
+	s->err = gw_cpu_load(s->mm, s->addr, &s->value);
 }
 
 void

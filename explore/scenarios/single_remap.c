@@ -73,15 +73,6 @@ setup(void *state)
 }
 
 static void
-read_page(void *state)
-{
-	struct gw_single *s = state;
-	uint64_t value;
-
-	s->err = gw_cpu_load(s->mm, s->addr, &value);
-}
-
-static void
 check(void *state)
 {
 	struct gw_single *s = state;
@@ -99,7 +90,7 @@ const struct gw_explore_scenario gw_scenario_single_remap = {
 	.state_size = sizeof(struct gw_single),
 	.setup = setup,
 	.tasks = {{.name = "migrator", .run = gw_single_migrate},
-		{.name = "reader", .run = read_page, .cpu = 1}},
+		{.name = "reader", .run = gw_single_read, .cpu = 1}},
 	.check = check,
 	.teardown = gw_single_teardown,
 	.describe = gw_single_describe,

@@ -193,15 +193,6 @@ gw_cpu_add(struct gw_mm *mm, gw_vaddr_t addr, uint64_t n, uint64_t *before)
 	return 0;
 }
 
-/* Bytes from addr to the end of its page, at most len. */
-static size_t
-in_page(gw_vaddr_t addr, size_t len)
-{
-	size_t room = GW_PAGE_SIZE - (addr & (GW_PAGE_SIZE - 1));
-
-	return len < room ? len : room;
-}
-
 int
 gw_cpu_read(struct gw_mm *mm, gw_vaddr_t addr, void *buf, size_t len)
 {
@@ -209,7 +200,7 @@ gw_cpu_read(struct gw_mm *mm, gw_vaddr_t addr, void *buf, size_t len)
 	struct access a = access_of(mm);
 
 	while (len > 0) {
-		size_t n = in_page(addr, len);
+		size_t n = gw_bytes_in_page(addr, len);
 		int err = translate(&a, addr, GW_ACCESS_READ, &bytes);
 
 		if (err)
@@ -231,7 +222,7 @@ gw_cpu_write(struct gw_mm *mm, gw_vaddr_t addr, const void *buf, size_t len)
 	uint8_t *bytes;
 
 	while (len > 0) {
-		size_t n = in_page(addr, len);
+		size_t n = gw_bytes_in_page(addr, len);
 		int err = translate(&a, addr, GW_ACCESS_WRITE, &bytes);
 
 		if (err)
