@@ -115,9 +115,7 @@ forked_and_holed(void **state)
 	assert_int_equal(gw_cpu_store(both[0], HEAP + 3 * PAGE, 1), -EFAULT); /* its hole stays */
 	poke(both[0], HEAP + 9 * PAGE, 1);
 	assert_int_equal(brk_to(both[0], HEAP), HEAP);
-	verify(s, both, 2);
-	gw_mm_put(both[0]);
-	gw_mm_put(both[1]);
+	end_spaces(s, both, 2);
 }
 
 /* Without memory for a VMA the end stays where it was. */
