@@ -67,14 +67,6 @@ share_huge(struct spaces *s, struct gw_mm **mm, unsigned n, unsigned order)
 	return page;
 }
 
-void
-end_spaces(struct spaces *s, struct gw_mm **mm, unsigned n)
-{
-	verify(s, mm, n);
-	for (unsigned i = 0; i < n; i++)
-		gw_mm_put(mm[i]);
-}
-
 bool
 is_huge(struct gw_mm *mm, gw_vaddr_t addr)
 {

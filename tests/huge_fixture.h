@@ -22,8 +22,6 @@ void map_huge(struct gw_mm *mm, unsigned n);
 gw_pfn_t fill_huge(struct spaces *s, struct gw_mm *mm, unsigned n, unsigned order);
 /* The same, one page in the first of n address spaces, of which the others are forks. */
 gw_pfn_t share_huge(struct spaces *s, struct gw_mm **mm, unsigned n, unsigned order);
-/* verify() them, and end them. */
-void end_spaces(struct spaces *s, struct gw_mm **mm, unsigned n);
 void write_frames(struct gw_mm *mm, gw_vaddr_t start, unsigned n);
 /* Each of n frames from start on still has its number. */
 void assert_frames(struct gw_mm *mm, gw_vaddr_t start, unsigned n);

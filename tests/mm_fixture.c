@@ -408,3 +408,11 @@ verify(struct spaces *s, struct gw_mm *const *spaces, unsigned n)
 	free(c.slots);
 	assert_int_equal(gw_machine_check(s->m, print_finding, NULL), 0);
 }
+
+void
+end_spaces(struct spaces *s, struct gw_mm *const *spaces, unsigned n)
+{
+	verify(s, spaces, n);
+	for (unsigned i = 0; i < n; i++)
+		gw_mm_put(spaces[i]);
+}

@@ -73,5 +73,7 @@ struct places places_of(struct spaces *s, gw_pfn_t page);
  * a TLB that the tables do not say, gw_machine_check(). `spaces` are all that there are.
  */
 void verify(struct spaces *s, struct gw_mm *const *spaces, unsigned n);
+/* The same, and their end. */
+void end_spaces(struct spaces *s, struct gw_mm *const *spaces, unsigned n);
 
 #endif

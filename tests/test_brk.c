@@ -115,9 +115,29 @@ forked_and_holed(void **state)
 	assert_int_equal(gw_cpu_store(both[0], HEAP + 3 * PAGE, 1), -EFAULT); /* its hole stays */
 	poke(both[0], HEAP + 9 * PAGE, 1);
 	assert_int_equal(brk_to(both[0], HEAP), HEAP);
-	verify(s, both, 2);
-	gw_mm_put(both[0]);
-	gw_mm_put(both[1]);
+	end_spaces(s, both, 2);
+}
+
+/* What was asked for a part of the heap, a lock or a policy, is not for what comes after it. */
+static void
+grows_plain(void **state)
+{
+	const struct gw_policy bind = {.mode = GW_POLICY_BIND, .nodes = 1};
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	struct gw_policy policy;
+
+	assert_int_equal(brk_to(mm, HEAP), HEAP);
+	assert_int_equal(brk_to(mm, HEAP + PAGE), HEAP + PAGE);
+	assert_int_equal(gw_mbind(mm, HEAP, PAGE, &bind, 0), 0);
+	assert_int_equal(brk_to(mm, HEAP + 2 * PAGE), HEAP + 2 * PAGE);
+	assert_int_equal(gw_get_policy(mm, HEAP + PAGE, &policy), 0);
+	assert_int_equal(policy.mode, GW_POLICY_DEFAULT);
+	assert_int_equal(gw_mlock(mm, HEAP + PAGE, PAGE, true), 0);
+	assert_int_equal(brk_to(mm, HEAP + 3 * PAGE), HEAP + 3 * PAGE);
+	assert_int_equal(gw_mm_pages(mm), 1); /* the locked one */
+	assert_int_equal(brk_to(mm, HEAP), HEAP);
+	end_spaces(s, &mm, 1);
 }
 
 /* Without memory for a VMA the end stays where it was. */
@@ -147,6 +167,7 @@ main(void)
 		TEST(grows_and_shrinks),
 		TEST(refused),
 		TEST(forked_and_holed),
+		TEST(grows_plain),
 		cmocka_unit_test(no_memory),
 	};
 

@@ -147,9 +147,7 @@ shared_pages_are_copied(void **state)
 	poke(both[1], HUGE_AT + PAGE, 2);
 	assert_int_equal(peek(both[1], HUGE_AT), HUGE_AT / PAGE);
 	assert_int_equal(peek(both[0], HUGE_AT + PAGE), HUGE_AT / PAGE + 1);
-	verify(s, both, 2);
-	gw_mm_put(both[0]);
-	gw_mm_put(both[1]);
+	end_spaces(s, both, 2);
 }
 
 /* 2.4: large pages of smaller orders, and a huge one that is mapped frame by frame. */
@@ -539,9 +537,7 @@ steps(void **state)
 	while (n > 0)
 		gw_put_page(s->m, taken[--n]);
 	assert_frames(both[0], HUGE_AT, 6 * FRAMES_PER_HUGE);
-	verify(s, both, 2);
-	gw_mm_put(both[0]);
-	gw_mm_put(both[1]);
+	end_spaces(s, both, 2);
 }
 
 /* ---- threads ---- */

@@ -208,9 +208,7 @@ test_locked_page_is_copied(void **state)
 	gw_page_unlock(s->m, page);
 	assert_int_equal(peek(both[1], a), 1);
 	assert_int_equal(peek(both[0], a), 2);
-	verify(s, both, 2);
-	gw_mm_put(both[0]);
-	gw_mm_put(both[1]);
+	end_spaces(s, both, 2);
 }
 
 /* ---- migration ---- */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 
 #include "engine/store/store.h"
 #include "godwit/reclaim.h"
@@ -463,6 +464,55 @@ as_a_task(void **state)
 	world_destroy(w);
 }
 
+static struct {
+	gw_atomic_u32 rounds;
+	unsigned order;
+} wishing;
+
+static void
+wish_in_the_first_round(struct gw_machine *m, unsigned node)
+{
+	struct gw_daemon *daemon = &m->nodes[node].kcompactd;
+
+	if (gw_u32_load_relaxed(&wishing.rounds) == 0)
+		gw_daemon_ask(m, daemon, 3);
+	else
+		(void)gw_daemon_take_wish(daemon, &wishing.order);
+	gw_u32_add_relaxed(&wishing.rounds, 1);
+}
+
+static void *
+be_wishing(void *arg)
+{
+	struct background *b = arg;
+	struct gw_task task;
+
+	assert_int_equal(gw_task_attach(&task, b->w->m, 1), 0);
+	gw_daemon_run(b->w->m, &b->w->m->nodes[0].kcompactd, 0, wish_in_the_first_round);
+	gw_task_detach(&task);
+	return NULL;
+}
+
+/* A wish that is made while a round runs is another round; the task does not sleep over it. */
+static void
+wishes_in_a_round_are_heard(void **state)
+{
+	struct world *w = fragmented(64, NULL);
+	struct background b = {.w = w};
+
+	(void)state;
+	gw_u32_store_relaxed(&wishing.rounds, 0);
+	wishing.order = 0;
+	assert_int_equal(pthread_create(&b.thread, NULL, be_wishing, &b), 0);
+	for (unsigned ms = 0; ms < 10000 && gw_u32_load_relaxed(&wishing.rounds) < 2; ms++)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	gw_kcompactd_stop(w->m, 0);
+	assert_int_equal(pthread_join(b.thread, NULL), 0);
+	assert_int_equal(gw_u32_load_relaxed(&wishing.rounds), 2);
+	assert_int_equal(wishing.order, 3);
+	world_destroy(w);
+}
+
 int
 main(void)
 {
@@ -480,6 +530,7 @@ main(void)
 		cmocka_unit_test(captured_blocks),
 		cmocka_unit_test(direct_compaction_captures),
 		cmocka_unit_test(as_a_task),
+		cmocka_unit_test(wishes_in_a_round_are_heard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

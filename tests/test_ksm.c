@@ -387,6 +387,47 @@ places_follow_their_vmas(void **state)
 	verify_all(g, NULL);
 }
 
+struct locks {
+	unsigned places, open;
+};
+
+static bool
+try_its_lock(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
+{
+	gw_rwlock *lock = gw_anon_vma_lock(walk->anon_vma);
+	struct locks *seen = walk->ctx;
+
+	(void)vma;
+	(void)addr;
+	seen->places++;
+	if (gw_rw_write_trylock(lock)) {
+		seen->open++;
+		gw_rw_write_unlock(lock);
+	}
+	return true;
+}
+
+/* R5: at each place of a merged page the walk holds the lock of the family there: no VMA changes
+ * while it computes an address. */
+static void
+walks_lock_each_place(void **state)
+{
+	struct merger *g = *state;
+	struct locks seen = {0, 0};
+	struct gw_rmap_walk walk = {.visit = try_its_lock, .ctx = &seen};
+
+	fill(g, g->a, 0, 7);
+	fill(g, g->b, 0, 7);
+	fill(g, g->c, 2, 7);
+	rounds(g, 2);
+	walk.page = frame_of(g, g->a, 0);
+	gw_page_lock(g->m, walk.page);
+	gw_rmap_walk(g->m, &walk);
+	gw_page_unlock(g->m, walk.page);
+	assert_int_equal(seen.places, 3);
+	assert_int_equal(seen.open, 0);
+}
+
 /* ---- waiting (R9) ---- */
 
 struct breaker {
@@ -574,6 +615,7 @@ main(void)
 		TEST(a_pinned_merged_page_stays),
 		TEST(entries_may_go_meanwhile),
 		TEST(places_follow_their_vmas),
+		TEST(walks_lock_each_place),
 		TEST(unmerging_waits_for_migration),
 		TEST(looking_up_waits_for_migration),
 		TEST(refusals),

@@ -105,9 +105,7 @@ reclaim_culls(void **state)
 	assert_int_equal(reclaim_all(s), 0);
 	assert_int_equal(count(s, GW_VM_UNEVICTABLE_PGS_CULLED), 4);
 	assert_int_equal(unevictable(s), 4);
-	verify(s, mm, 2);
-	gw_mm_put(mm[0]);
-	gw_mm_put(mm[1]);
+	end_spaces(s, mm, 2);
 	assert_int_equal(unevictable(s), 0);
 	file_put(file);
 	store_destroy(store);

@@ -338,6 +338,10 @@ test_exec_stack(void **state)
 	assert_int_equal(page_of(mm, a + PAGE), page);
 
 	assert_int_equal(gw_exec_shift(mm, a, 100), -EINVAL);
+	map_at(mm, a - 2 * PAGE, 1); /* in the way */
+	assert_int_equal(gw_exec_shift(mm, a, shift), -ENOMEM);
+	assert_int_equal(page_of(mm, a + PAGE), page);
+	assert_int_equal(gw_munmap(mm, a - 2 * PAGE, PAGE), 0);
 	assert_int_equal(gw_exec_shift(mm, a, shift), 0);
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(peek(mm, a - shift + i * PAGE), i + 1);

@@ -50,6 +50,19 @@ swapped_pages_come_back(void **state)
 	gw_mm_put(mm);
 }
 
+/* Pages filled from `value` on, which the second address space shares as the first one's child. */
+static gw_vaddr_t
+share(struct spaces *s, struct gw_mm *both[2], unsigned pages, uint64_t value)
+{
+	gw_vaddr_t addr;
+
+	both[0] = new_space(s);
+	addr = map(both[0], pages);
+	fill(both[0], addr, pages, value);
+	both[1] = fork_space(both[0]);
+	return addr;
+}
+
 /* A page that was read in, and has its slot still because another entry names it, goes without I/O
  * as long as nobody has written to it. */
 static void
@@ -59,10 +72,7 @@ clean_swap_cache_pages_are_not_written(void **state)
 	struct gw_mm *both[2];
 	gw_vaddr_t addr;
 
-	both[0] = new_space(s);
-	addr = map(both[0], 16);
-	fill(both[0], addr, 16, 1);
-	both[1] = fork_space(both[0]);
+	addr = share(s, both, 16, 1);
 	assert_int_equal(reclaim_all(s), 16);
 	expect(both[0], addr, 16, 1);
 	poke(both[0], addr, 100);
@@ -72,9 +82,7 @@ clean_swap_cache_pages_are_not_written(void **state)
 	assert_int_equal(peek(both[0], addr), 100);
 	expect(both[0], addr + PAGE, 15, 2);
 	expect(both[1], addr, 16, 1);
-	verify(s, both, 2);
-	gw_mm_put(both[0]);
-	gw_mm_put(both[1]);
+	end_spaces(s, both, 2);
 }
 
 /* A page shared after fork leaves both address spaces, and each comes back to its own view. */
@@ -85,19 +93,14 @@ shared_pages_leave_both(void **state)
 	struct gw_mm *both[2];
 	gw_vaddr_t addr;
 
-	both[0] = new_space(s);
-	addr = map(both[0], 8);
-	fill(both[0], addr, 8, 50);
-	both[1] = fork_space(both[0]);
+	addr = share(s, both, 8, 50);
 	assert_int_equal(reclaim_all(s), 8);
 	poke(both[1], addr, 7);
 	assert_int_equal(peek(both[0], addr), 50);
 	assert_int_equal(peek(both[1], addr), 7);
 	expect(both[0], addr, 8, 50);
 	expect(both[1], addr + PAGE, 7, 51);
-	verify(s, both, 2);
-	gw_mm_put(both[0]);
-	gw_mm_put(both[1]);
+	end_spaces(s, both, 2);
 }
 
 /* Without swap anonymous pages are not even looked at. */
@@ -181,10 +184,7 @@ pageout_takes_own_pages(void **state)
 	struct gw_mm *both[2];
 	gw_vaddr_t addr, shared;
 
-	both[0] = new_space(s);
-	shared = map(both[0], 4);
-	fill(both[0], shared, 4, 1);
-	both[1] = fork_space(both[0]);
+	shared = share(s, both, 4, 1);
 	addr = map(both[0], 600); /* more than a table */
 	fill(both[0], addr, 600, 1);
 	assert_int_equal(gw_madvise(both[0], addr, 599 * PAGE, GW_MADV_PAGEOUT), 0);
@@ -193,9 +193,7 @@ pageout_takes_own_pages(void **state)
 	assert_int_equal(present(both[0], shared, 4), 4);
 	assert_int_equal(gw_madvise(both[0], addr, 700 * PAGE, GW_MADV_PAGEOUT), -ENOMEM);
 	expect(both[0], addr, 600, 1);
-	verify(s, both, 2);
-	gw_mm_put(both[0]);
-	gw_mm_put(both[1]);
+	end_spaces(s, both, 2);
 }
 
 /* Pages of files as well: what was written is in the store before they go. Locked ones stay. */

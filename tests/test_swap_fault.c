@@ -309,6 +309,29 @@ writer_copies_what_a_slot_needs(void **state)
 	}
 }
 
+/* The reader comes first: the writer's is the slot's last entry, and the page is mapped already. */
+static void
+writer_copies_what_a_reader_maps(void **state)
+{
+	struct area *a = *state;
+	gw_vaddr_t at = map(a->mm, 1);
+	struct gw_mm *both[2] = {a->mm};
+	gw_pfn_t page;
+
+	poke(a->mm, at, 5);
+	push_out(a, a->mm, at, true);
+	both[1] = fork_space(a->mm);
+	assert_int_equal(peek(both[0], at), 5);
+	page = page_of(both[0], at);
+	assert_int_equal(gw_swap_count(a->s->m, gw_pte_slot(entry_of(both[1], at))), 1);
+	poke(both[1], at, 6);
+	assert_int_not_equal(page_of(both[1], at), page);
+	assert_int_equal(peek(both[0], at), 5);
+	assert_int_equal(info_of(a).used, 0);
+	verify(a->s, both, 2);
+	gw_mm_put(both[1]);
+}
+
 /* R3: a page in the swap cache whose first owners have gone belongs to who maps it. */
 static void
 owner_may_be_gone(void **state)
@@ -631,6 +654,7 @@ main(void)
 		TEST(coming_back_is_charged),
 		TEST(forked_entries_share),
 		TEST(writer_copies_what_a_slot_needs),
+		TEST(writer_copies_what_a_reader_maps),
 		TEST(owner_may_be_gone),
 		TEST(zapped),
 		TEST(moved_and_protected),

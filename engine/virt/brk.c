@@ -3,7 +3,8 @@
  * brk.c - the heap: anonymous memory that grows and shrinks at its end.
  *
  * Idea. The end is kept to the byte, memory comes and goes in pages. The heap grows in the VMA that
- * ends where the heap does, as long as that one is plain anonymous memory; else in a new one.
+ * ends where the heap does, as long as that one is plain anonymous memory without a policy of its
+ * own; else in a new one.
  */
 #include "engine/virt/virt_internal.h"
 
@@ -15,6 +16,7 @@ last_vma(const struct gw_mm *mm, gw_vaddr_t end, gw_vaddr_t new_end)
 
 	if (!vma || gw_vma_start(vma) < gw_page_round(mm->brk_start) || gw_vma_end(vma) != end ||
 		vma->mapping || vma->flags != GW_VM_ACCESS ||
+		vma->policy.mode != GW_POLICY_DEFAULT ||
 		gw_vma_index(vma, new_end) > GW_INDEX_LIMIT)
 		return NULL;
 	return vma;
