@@ -298,6 +298,8 @@ interleaved_pages_take_turns(void **state)
 	turns.nodes = 6;
 	assert_int_equal(gw_mbind(x->mm, HUGE_AT, TABLE, &turns, GW_MBIND_MOVE), 0);
 	assert_whole_on(x, 0, GW_HUGE_ORDER, 1);
+	assert_int_equal(gw_mbind(x->mm, HUGE_AT + 3 * TABLE, TABLE, &turns, GW_MBIND_MOVE), 0);
+	assert_whole_on(x, 3 * FRAMES_PER_HUGE, GW_HUGE_ORDER, 2);
 	bind_range(x->mm, HUGE_AT, 2 * FRAMES_PER_HUGE, policy(GW_POLICY_DEFAULT, 0));
 	(void)scan_now(x->w, x->mm);
 	turns.nodes = 3;
@@ -507,7 +509,7 @@ cold_pages(struct world *x, unsigned n, unsigned order)
 	cool(x, n);
 }
 
-/* A cold large page goes down whole, whatever its order; pgdemote_direct counts frames. */
+/* A cold large page goes down whole, whatever its order; pgdemote_proactive counts frames. */
 static void
 large_pages_go_down_whole(void **state)
 {
@@ -517,7 +519,7 @@ large_pages_go_down_whole(void **state)
 	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), FRAMES_PER_HUGE);
 	assert_true(is_huge(x->mm, HUGE_AT));
 	assert_whole_on(x, 0, GW_HUGE_ORDER, SLOW);
-	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_DIRECT), FRAMES_PER_HUGE);
+	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_PROACTIVE), FRAMES_PER_HUGE);
 	assert_int_equal(events(x->w, GW_VM_THP_SPLIT_PAGE), 0);
 	assert_int_equal(gw_munmap(x->mm, HUGE_AT, TABLE), 0);
 	cold_pages(x, 1, 4);
@@ -561,7 +563,7 @@ without_a_block_it_is_split(void **state)
 	cold_pages(x, 1, GW_HUGE_ORDER);
 	hog(x->w, &h, SLOW, 5);
 	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), 0);
-	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_DIRECT), 0);
+	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_PROACTIVE), 0);
 	unhog(x->w, &h);
 	for (unsigned i = 0; i < FRAMES_PER_HUGE; i++)
 		assert_whole_on(x, i, 0, 0);
@@ -571,9 +573,45 @@ without_a_block_it_is_split(void **state)
 	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), FRAMES_PER_HUGE);
 	for (unsigned i = 0; i < FRAMES_PER_HUGE; i++)
 		assert_whole_on(x, i, 0, SLOW);
-	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_DIRECT), FRAMES_PER_HUGE);
+	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_PROACTIVE), FRAMES_PER_HUGE);
 	verify(x->s, &x->mm, 1);
 	unhog(x->w, &h);
+}
+
+/* What is demoted to make room for a huge page is counted as whose request it is: a task's, or
+ * khugepaged's. */
+static void
+demotions_have_a_counter(void **state)
+{
+	struct world *x = *state;
+	struct gw_khugepaged k;
+	struct hog h;
+
+	x->w->numa.demotion = true;
+	set_numa(x->w);
+	use_orders(x->s, 0);
+	map_huge(x->mm, 2);
+	write_frames(x->mm, HUGE_AT, 2 * FRAMES_PER_HUGE);
+	use_orders(x->s, 1u << GW_HUGE_ORDER);
+	cool(x, 2);
+	bind_range(x->mm, HUGE_AT, FRAMES_PER_HUGE, policy(GW_POLICY_BIND, 1));
+	hog(x->w, &h, 0, 5);
+	use(x, 0, 3); /* it collapses nothing that nobody uses */
+	gw_khugepaged_init(&k);
+	k.pages_to_scan = FRAMES_PER_HUGE;
+	(void)gw_khugepaged_scan(&k, x->w->m, &x->mm, 1);
+	assert_true(events(x->w, GW_VM_PGDEMOTE_KHUGEPAGED) > 0);
+	assert_int_equal(
+		events(x->w, GW_VM_PGDEMOTE_KHUGEPAGED), events(x->w, GW_VM_PGSTEAL_KHUGEPAGED));
+	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_DIRECT), 0);
+	unhog(x->w, &h);
+	hog(x->w, &h, 0, 5);
+	cool(x, 2);
+	assert_true(gw_collapse(x->mm, HUGE_AT, TABLE, NULL) <= 0);
+	assert_true(events(x->w, GW_VM_PGDEMOTE_DIRECT) > 0);
+	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_PROACTIVE), 0);
+	unhog(x->w, &h);
+	assert_frames(x->mm, HUGE_AT, 2 * FRAMES_PER_HUGE);
 }
 
 /* Hinting pages on the slow node, in tiering mode. */
@@ -751,6 +789,7 @@ main(void)
 		T(large_pages_go_down_whole),
 		T(used_page_stays),
 		T(without_a_block_it_is_split),
+		T(demotions_have_a_counter),
 		T(hot_page_goes_up_whole),
 		T(the_limit_counts_frames),
 		T(nothing_is_lost),
