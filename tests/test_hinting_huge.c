@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_hinting_huge.c - hinting faults of large pages: whole entries, whole moves, up and down the
- * tiers (FACTS 1.7 "Fate", 2.3).
- *
- * Nodes 0 and 1 have a CPU each, node 2 is slow memory. A huge page is CPU 0's until CPU 1 uses it.
- * The clock is the test's.
+ * test_hinting_huge.c - hinting faults of large pages: whole entries, whole moves (FACTS 1.7
+ * "Fate", 2.3). A page is CPU 0's until CPU 1 uses it.
  */
 #include "test.h"
 
@@ -14,98 +11,7 @@
 #include "godwit/hugetlb.h"
 #include "godwit/reclaim.h"
 #include "godwit/swap.h"
-#include "huge_fixture.h"
-#include "nodes_fixture.h"
-
-#define FRAMES	   4096 /* of a node */
-#define WMARK_HIGH 30
-#define SLOW	   2
-
-struct world {
-	struct nodes *w;
-	struct spaces *s; /* the same machine's */
-	struct gw_mm *mm;
-};
-
-static int
-setup(void **state)
-{
-	static const unsigned adistances[] = {GW_ADISTANCE_DRAM, GW_ADISTANCE_DRAM, 640};
-	struct world *x = calloc(1, sizeof(*x));
-
-	assert_non_null(x);
-	x->w = nodes_create_orders(3, 2, NULL, adistances, WMARK_HIGH / 3, FRAMES, GW_HUGE_ORDER);
-	x->s = &x->w->s;
-	x->w->numa.balancing = GW_BALANCING_NORMAL;
-	set_numa(x->w);
-	pass_ms(x->w, 1);
-	x->mm = new_space(x->s);
-	*state = x;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *x = *state;
-
-	gw_mm_put(x->mm);
-	nodes_destroy(x->w);
-	free(x);
-	return 0;
-}
-
-static gw_vaddr_t
-frame(unsigned i)
-{
-	return HUGE_AT + i * PAGE;
-}
-
-static void
-use(struct world *x, unsigned cpu, unsigned i)
-{
-	uint64_t value = 0;
-
-	assert_int_equal(try_peek(x->s, cpu, x->mm, frame(i), &value), 0);
-	assert_int_equal(value, frame(i) / PAGE);
-}
-
-/* The page of frame i is whole on a node, with its bytes, and in ordinary use. */
-static void
-assert_whole_on(struct world *x, unsigned i, unsigned order, unsigned node)
-{
-	unsigned n = 1u << order, first = i & ~(n - 1);
-	gw_pfn_t page = page_of(x->mm, frame(first));
-
-	assert_int_equal(order_of(x->s, page), order);
-	assert_int_equal(gw_page_head(x->w->m, page), page);
-	assert_int_equal(node_of(x->w, page), node);
-	for (unsigned f = first; f < first + n; f++) {
-		assert_false(hints(x->mm, frame(f)));
-		assert_int_equal(page_of(x->mm, frame(f)), page + (f - first));
-	}
-	assert_frames(x->mm, frame(first), n);
-	gw_lru_add_drain_all(x->w->m);
-	assert_true(gw_page_flags(gw_page(x->w->m, page)) & GW_PG_LRU);
-	assert_int_equal(refs_of(x->s, page), maps_of(x->s, page));
-}
-
-/* Take every other frame of a node, all others being free; and give them back. */
-static void
-fragment(struct world *x, struct hog *h, unsigned node)
-{
-	unsigned kept = 0;
-
-	hog(x->w, h, node, 0);
-	for (unsigned i = 0; i < h->n; i++) {
-		if (h->pages[i] % 2)
-			gw_put_page(x->w->m, h->pages[i]);
-		else
-			h->pages[kept++] = h->pages[i];
-	}
-	h->n = kept;
-	gw_drain_all_pages(x->w->m);
-}
+#include "huge_nodes_fixture.h"
 
 /* ---- one entry for all of it ---- */
 
@@ -298,6 +204,8 @@ interleaved_pages_take_turns(void **state)
 	turns.nodes = 6;
 	assert_int_equal(gw_mbind(x->mm, HUGE_AT, TABLE, &turns, GW_MBIND_MOVE), 0);
 	assert_whole_on(x, 0, GW_HUGE_ORDER, 1);
+	assert_int_equal(gw_mbind(x->mm, HUGE_AT + 3 * TABLE, TABLE, &turns, GW_MBIND_MOVE), 0);
+	assert_whole_on(x, 3 * FRAMES_PER_HUGE, GW_HUGE_ORDER, 2);
 	bind_range(x->mm, HUGE_AT, 2 * FRAMES_PER_HUGE, policy(GW_POLICY_DEFAULT, 0));
 	(void)scan_now(x->w, x->mm);
 	turns.nodes = 3;
@@ -467,6 +375,28 @@ changes_keep_the_hint(void **state)
 	assert_int_equal(gw_mm_pages(x->mm), 0);
 }
 
+/* What reclaim takes is split, written and read back like any other; entries of slots do not hint.
+ */
+static void
+hinting_pages_swap(void **state)
+{
+	struct world *x = *state;
+	void *ctx;
+
+	assert_int_equal(gw_soft_ram_backing(FRAMES_PER_HUGE, &ctx), 0);
+	assert_int_equal(gw_swap_on(x->w->m, &gw_soft_ram_ops, ctx, FRAMES_PER_HUGE), 0);
+	(void)fill_huge(x->s, x->mm, 1, GW_HUGE_ORDER);
+	(void)scan_now(x->w, x->mm);
+	assert_int_equal(gw_madvise(x->mm, HUGE_AT, TABLE, GW_MADV_PAGEOUT), 0);
+	assert_int_equal(events(x->w, GW_VM_PSWPOUT), FRAMES_PER_HUGE);
+	assert_int_equal(scan_now(x->w, x->mm), 0);
+	assert_frames(x->mm, HUGE_AT, FRAMES_PER_HUGE);
+	assert_int_equal(events(x->w, GW_VM_NUMA_HINT_FAULTS), 0);
+	verify(x->s, &x->mm, 1);
+	assert_int_equal(gw_munmap(x->mm, HUGE_AT, TABLE), 0);
+	assert_int_equal(gw_swap_off(x->w->m), 0);
+}
+
 /* A fork copies the entry as it is: each side has its own fault, and a write its own copy. */
 static void
 forks_hint(void **state)
@@ -486,142 +416,6 @@ forks_hint(void **state)
 	assert_int_equal(peek(mm[1], frame(6)), frame(6) / PAGE);
 	assert_int_equal(events(x->w, GW_VM_NUMA_HINT_FAULTS), 2);
 	gw_mm_put(mm[1]);
-}
-
-/* ---- down and up ---- */
-
-static void
-cool(struct world *x, unsigned huge)
-{
-	gw_lru_add_drain_all(x->w->m);
-	assert_int_equal(gw_madvise(x->mm, HUGE_AT, huge * TABLE, GW_MADV_COLD), 0);
-}
-
-/* `n` huge pages' worth, in pages of `order` on node 0, not used since; reclaim may demote. */
-static void
-cold_pages(struct world *x, unsigned n, unsigned order)
-{
-	x->w->numa.demotion = true;
-	set_numa(x->w);
-	(void)fill_huge(x->s, x->mm, n, order);
-	cool(x, n);
-}
-
-/* A cold large page goes down whole, whatever its order; pgdemote_direct counts frames. */
-static void
-large_pages_go_down_whole(void **state)
-{
-	struct world *x = *state;
-
-	cold_pages(x, 1, GW_HUGE_ORDER);
-	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), FRAMES_PER_HUGE);
-	assert_true(is_huge(x->mm, HUGE_AT));
-	assert_whole_on(x, 0, GW_HUGE_ORDER, SLOW);
-	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_DIRECT), FRAMES_PER_HUGE);
-	assert_int_equal(events(x->w, GW_VM_THP_SPLIT_PAGE), 0);
-	assert_int_equal(gw_munmap(x->mm, HUGE_AT, TABLE), 0);
-	cold_pages(x, 1, 4);
-	assert_in_range(gw_reclaim(x->w->m, 0, NULL, FRAMES_PER_HUGE), FRAMES_PER_HUGE, 1000);
-	for (unsigned i = 0; i < FRAMES_PER_HUGE; i += 16)
-		assert_whole_on(x, i, 4, SLOW);
-	assert_int_equal(events(x->w, GW_VM_THP_SPLIT_PAGE), 0);
-	verify(x->s, &x->mm, 1);
-}
-
-/* One that was used since it came to the inactive list goes back to the active one. */
-static void
-used_page_stays(void **state)
-{
-	struct world *x = *state;
-	gw_pfn_t pages[2];
-
-	cold_pages(x, 2, GW_HUGE_ORDER);
-	for (unsigned i = 0; i < 2; i++) {
-		pages[i] = page_of(x->mm, frame(i * FRAMES_PER_HUGE));
-		gw_get_page(x->w->m, pages[i]);
-	}
-	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), 0); /* both are inactive now */
-	for (unsigned i = 0; i < 2; i++)
-		gw_put_page(x->w->m, pages[i]);
-	use(x, 0, FRAMES_PER_HUGE + 9);
-	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), FRAMES_PER_HUGE);
-	assert_whole_on(x, 0, GW_HUGE_ORDER, SLOW);
-	assert_whole_on(x, FRAMES_PER_HUGE, GW_HUGE_ORDER, 0);
-	assert_int_equal(events(x->w, GW_VM_PGACTIVATE), 1);
-}
-
-/* Where no node below has a block of its size it goes down in pieces; where there is no room at all
- * its pieces stay. */
-static void
-without_a_block_it_is_split(void **state)
-{
-	struct world *x = *state;
-	struct hog h;
-
-	cold_pages(x, 1, GW_HUGE_ORDER);
-	hog(x->w, &h, SLOW, 5);
-	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), 0);
-	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_DIRECT), 0);
-	unhog(x->w, &h);
-	for (unsigned i = 0; i < FRAMES_PER_HUGE; i++)
-		assert_whole_on(x, i, 0, 0);
-	assert_int_equal(gw_munmap(x->mm, HUGE_AT, TABLE), 0);
-	cold_pages(x, 1, GW_HUGE_ORDER);
-	fragment(x, &h, SLOW);
-	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, 1), FRAMES_PER_HUGE);
-	for (unsigned i = 0; i < FRAMES_PER_HUGE; i++)
-		assert_whole_on(x, i, 0, SLOW);
-	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_DIRECT), FRAMES_PER_HUGE);
-	verify(x->s, &x->mm, 1);
-	unhog(x->w, &h);
-}
-
-/* Hinting pages on the slow node, in tiering mode. */
-static void
-slow_pages(struct world *x, unsigned n)
-{
-	x->w->numa.balancing = GW_BALANCING_TIERING;
-	cold_pages(x, n, GW_HUGE_ORDER);
-	assert_int_equal(gw_reclaim(x->w->m, 0, NULL, n * FRAMES_PER_HUGE), n * FRAMES_PER_HUGE);
-	assert_int_equal(node_at(x->w, x->mm, HUGE_AT), SLOW);
-	assert_int_equal(scan_now(x->w, x->mm), n * FRAMES_PER_HUGE);
-}
-
-/* What was demoted whole and is hot again goes up whole; pgpromote_candidate and pgpromote_success
- * count frames. What is used late stays. */
-static void
-hot_page_goes_up_whole(void **state)
-{
-	struct world *x = *state;
-
-	slow_pages(x, 2);
-	pass_ms(x->w, 999);
-	use(x, 0, 9);
-	pass_ms(x->w, 1);
-	use(x, 0, FRAMES_PER_HUGE + 9);
-	assert_true(is_huge(x->mm, HUGE_AT));
-	assert_whole_on(x, 0, GW_HUGE_ORDER, 0);
-	assert_whole_on(x, FRAMES_PER_HUGE, GW_HUGE_ORDER, SLOW);
-	assert_int_equal(events(x->w, GW_VM_PGPROMOTE_CANDIDATE), FRAMES_PER_HUGE);
-	assert_int_equal(events(x->w, GW_VM_PGPROMOTE_SUCCESS), FRAMES_PER_HUGE);
-	assert_int_equal(events(x->w, GW_VM_NUMA_PAGES_MIGRATED), FRAMES_PER_HUGE);
-	verify(x->s, &x->mm, 1);
-}
-
-/* The limit is of frames: a huge page counts 512, and it is over. */
-static void
-the_limit_counts_frames(void **state)
-{
-	struct world *x = *state;
-
-	x->w->numa.promote_rate_limit_mbps = 1;
-	slow_pages(x, 3);
-	use(x, 0, 9);
-	use(x, 0, FRAMES_PER_HUGE);
-	assert_int_equal(node_at(x->w, x->mm, HUGE_AT), 0);
-	assert_int_equal(node_at(x->w, x->mm, frame(FRAMES_PER_HUGE)), SLOW);
-	assert_int_equal(events(x->w, GW_VM_PGPROMOTE_CANDIDATE), 2 * FRAMES_PER_HUGE);
-	assert_int_equal(events(x->w, GW_VM_PGPROMOTE_SUCCESS), FRAMES_PER_HUGE);
 }
 
 /* ---- threads ---- */
@@ -726,7 +520,7 @@ nothing_is_lost(void **state)
 	verify(x->s, &x->mm, 1);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, huge_nodes_setup, huge_nodes_teardown)
 
 int
 main(void)
@@ -747,12 +541,8 @@ main(void)
 		T(split_entries_hint),
 		T(new_entries_do_not_hint),
 		T(changes_keep_the_hint),
+		T(hinting_pages_swap),
 		T(forks_hint),
-		T(large_pages_go_down_whole),
-		T(used_page_stays),
-		T(without_a_block_it_is_split),
-		T(hot_page_goes_up_whole),
-		T(the_limit_counts_frames),
 		T(nothing_is_lost),
 	};
 

@@ -3,7 +3,7 @@
  * test_memcg.c - memory control groups: limits, and charges that end and move with their pages
  * (FACTS A9, E13).
  *
- * The linker sends gw_reclaim() here, so a test says what reclaim in a group gives.
+ * The linker sends gw_reclaim_for_memcg() here, so a test says what reclaim in a group gives.
  */
 #include "test.h"
 
@@ -38,10 +38,11 @@ groups_of(struct gw_machine *m)
 	return fixture_of(m)->user;
 }
 
-uint64_t __wrap_gw_reclaim(struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t n);
+uint64_t __wrap_gw_reclaim_for_memcg(
+	struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t n);
 
 uint64_t
-__wrap_gw_reclaim(struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t n)
+__wrap_gw_reclaim_for_memcg(struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t n)
 {
 	struct groups *g = groups_of(m);
 

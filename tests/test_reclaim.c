@@ -39,8 +39,8 @@ swapped_pages_come_back(void **state)
 	assert_int_equal(present(mm, addr, 64), 0);
 	assert_int_equal(gw_mm_pages(mm), 0);
 	assert_int_equal(count(s, GW_VM_PSWPOUT), 64);
-	assert_int_equal(count(s, GW_VM_PGSTEAL_DIRECT), 64);
-	scanned = count(s, GW_VM_PGSCAN_DIRECT);
+	assert_int_equal(count(s, GW_VM_PGSTEAL_PROACTIVE), 64);
+	scanned = count(s, GW_VM_PGSCAN_PROACTIVE);
 	assert_true(scanned >= 64);
 	verify(s, &mm, 1);
 	expect(mm, addr, 64, 1000);
@@ -113,7 +113,7 @@ no_swap_no_anon(void **state)
 
 	fill(mm, addr, 32, 1);
 	assert_int_equal(reclaim_all(s), 0);
-	assert_int_equal(count(s, GW_VM_PGSCAN_DIRECT), 0);
+	assert_int_equal(count(s, GW_VM_PGSCAN_PROACTIVE), 0);
 	assert_int_equal(present(mm, addr, 32), 32);
 	gw_mm_put(mm);
 }

@@ -175,7 +175,8 @@ expect(struct gw_mm *mm, gw_vaddr_t addr, unsigned pages)
 		assert_int_equal(peek(mm, addr + i * PAGE), addr + i);
 }
 
-/* Reclaim moves cold pages to the next tier, with their bytes, without any swap; pgdemote_direct.
+/* Reclaim moves cold pages to the next tier, with their bytes, without any swap;
+ * pgdemote_proactive.
  */
 static void
 cold_pages_go_down(void **state)
@@ -188,8 +189,9 @@ cold_pages_go_down(void **state)
 	cool(w, mm, addr, PAGES);
 	assert_in_range(gw_reclaim(w->m, 0, NULL, PAGES), PAGES, 2 * PAGES);
 	assert_int_equal(pages_on(w, mm, addr, PAGES, 2), PAGES);
-	assert_int_equal(events(w, GW_VM_PGDEMOTE_DIRECT), PAGES);
+	assert_int_equal(events(w, GW_VM_PGDEMOTE_PROACTIVE), PAGES);
 	assert_int_equal(events(w, GW_VM_PGDEMOTE_KSWAPD), 0);
+	assert_int_equal(events(w, GW_VM_PGDEMOTE_DIRECT), 0);
 	expect(mm, addr, PAGES);
 	gw_mm_put(mm);
 }
@@ -549,7 +551,7 @@ struct program {
 static bool
 demoted(struct nodes *w)
 {
-	return events(w, GW_VM_PGDEMOTE_DIRECT) > 0;
+	return events(w, GW_VM_PGDEMOTE_PROACTIVE) > 0;
 }
 
 static void *

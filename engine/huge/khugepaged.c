@@ -81,18 +81,13 @@ scan_mm(struct gw_khugepaged *k, struct gw_mm *mm, unsigned *budget)
 	return *budget == 0 || found;
 }
 
-unsigned
-gw_khugepaged_scan(
-	struct gw_khugepaged *k, struct gw_machine *m, struct gw_mm *const *mms, size_t n)
+/* One step's pages. */
+static void
+scan(struct gw_khugepaged *k, struct gw_mm *const *mms, size_t n)
 {
-	uint64_t now = m->ops->clock_ns(m->ctx), before = k->pages_collapsed;
 	unsigned budget = k->pages_to_scan;
 	struct gw_mm *mm;
 
-	if (now < k->next) /* U2 */
-		return 0;
-	gw_might_sleep();
-	gw_lru_add_drain_all(m); /* batches hold references */
 	k->last = GW_SCAN_SUCCEED;
 	while ((mm = next_mm(k, mms, n)) != NULL) {
 		if (mm->id != k->mm_id)
@@ -107,6 +102,22 @@ gw_khugepaged_scan(
 		k->mm_id = 0;
 		k->full_scans++;
 	}
+}
+
+unsigned
+gw_khugepaged_scan(
+	struct gw_khugepaged *k, struct gw_machine *m, struct gw_mm *const *mms, size_t n)
+{
+	uint64_t now = m->ops->clock_ns(m->ctx), before = k->pages_collapsed;
+	struct gw_task *task = gw_current();
+
+	if (now < k->next) /* U2 */
+		return 0;
+	gw_might_sleep();
+	gw_lru_add_drain_all(m); /* batches hold references */
+	task->flags |= GW_TASK_KHUGEPAGED;
+	scan(k, mms, n);
+	task->flags &= ~(uint32_t)GW_TASK_KHUGEPAGED;
 	k->next = now + NS_PER_MS * (k->last == GW_SCAN_ALLOC_HUGE_PAGE_FAIL ? k->alloc_sleep_ms
 									     : k->scan_sleep_ms);
 	return (unsigned)(k->pages_collapsed - before);

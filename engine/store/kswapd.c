@@ -48,7 +48,7 @@ run_pass(struct gw_machine *m, unsigned node, unsigned priority, uint64_t *freed
 		.m = m,
 		.gfp = short_of ? GW_GFP_KERNEL : 0,
 		.swap = short_of && gw_reclaim_may_swap(m),
-		.background = true,
+		.by = GW_BY_KSWAPD,
 		.priority = priority,
 		.wanted = node_lacks(m, node, true),
 	};

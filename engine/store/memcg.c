@@ -11,7 +11,7 @@
  *       locked pages of which the first is not free yet
  */
 #include "engine/phys/charge.h"
-#include "engine/store/store.h"
+#include "engine/store/reclaim_internal.h"
 #include "engine/virt/virt.h"
 
 #define TRIES	      5	 /* rounds of reclaim before a charge fails */
@@ -82,7 +82,7 @@ reclaim_group(struct gw_memcg *memcg)
 	struct gw_machine *m = memcg->machine;
 
 	for (unsigned node = 0; node < m->n_nodes; node++)
-		(void)gw_reclaim(m, node, memcg, RECLAIM_BATCH);
+		(void)gw_reclaim_for_memcg(m, node, memcg, RECLAIM_BATCH);
 }
 
 static bool

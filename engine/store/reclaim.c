@@ -49,6 +49,25 @@ gw_memalloc_end(uint32_t before)
 	task->flags = (task->flags & ~(uint32_t)GW_TASK_MEMALLOC) | before;
 }
 
+_Static_assert(GW_VM_PGSCAN_KSWAPD + GW_BY_PROACTIVE == GW_VM_PGSCAN_PROACTIVE &&
+		       GW_VM_PGSTEAL_KSWAPD + GW_BY_PROACTIVE == GW_VM_PGSTEAL_PROACTIVE &&
+		       GW_VM_PGDEMOTE_KSWAPD + GW_BY_PROACTIVE == GW_VM_PGDEMOTE_PROACTIVE,
+	"the counters are in the order of the reclaimers");
+
+/* Of the events of one kind, that whose reclaim this is. */
+static void
+count_by(const struct gw_reclaim_run *run, enum gw_vm_event kswapds, uint64_t n)
+{
+	gw_count(run->m, (enum gw_vm_event)(kswapds + (enum gw_vm_event)run->by), n);
+}
+
+/* Of the task that has to wait for it. */
+static enum gw_reclaimer
+direct(void)
+{
+	return gw_current()->flags & GW_TASK_KHUGEPAGED ? GW_BY_KHUGEPAGED : GW_BY_DIRECT;
+}
+
 bool
 gw_reclaim_may_swap(const struct gw_machine *m)
 {
@@ -284,7 +303,7 @@ demote(struct gw_reclaim_run *run, struct gw_page_list *down)
 	uint64_t moved = m->numa_ops->demote(m, gw_page_node(m, down->first), down);
 	struct gw_page_list none;
 
-	gw_count(m, run->background ? GW_VM_PGDEMOTE_KSWAPD : GW_VM_PGDEMOTE_DIRECT, moved);
+	count_by(run, GW_VM_PGDEMOTE_KSWAPD, moved);
 	gw_page_list_init(&none);
 	run->demote = false;
 	moved += shrink_pages(run, down, &none);
@@ -304,7 +323,7 @@ shrink_list(struct gw_reclaim_run *run, struct gw_page_list *list)
 	if (down.n)
 		freed += demote(run, &down);
 	run->freed += freed;
-	gw_count(run->m, run->background ? GW_VM_PGSTEAL_KSWAPD : GW_VM_PGSTEAL_DIRECT, freed);
+	count_by(run, GW_VM_PGSTEAL_KSWAPD, freed);
 }
 
 /* D12: give others time to put back what they hold, lest reclaim finds nothing and calls it out of
@@ -315,7 +334,7 @@ throttle(const struct gw_reclaim_run *run, const struct gw_node *node, enum gw_l
 	const gw_atomic_u64 *isolated =
 		&node->isolated_frames[inactive == GW_LRU_INACTIVE_FILE ? 1 : 0];
 
-	if (run->background || !gw_fix(run->m, GW_FIX_TOO_MANY_ISOLATED))
+	if (run->by == GW_BY_KSWAPD || !gw_fix(run->m, GW_FIX_TOO_MANY_ISOLATED))
 		return;
 	for (unsigned i = 0; i < THROTTLE_TURNS; i++) {
 		if (gw_u64_load_relaxed(isolated) <=
@@ -333,7 +352,7 @@ shrink_inactive(struct gw_reclaim_run *run, struct gw_node *node, enum gw_lru in
 	gw_page_list_init(&list);
 	throttle(run, node, inactive);
 	(void)gw_lru_isolate_tail(run->m, node, inactive, run->memcg, n, &list);
-	gw_count(run->m, run->background ? GW_VM_PGSCAN_KSWAPD : GW_VM_PGSCAN_DIRECT, list.n);
+	count_by(run, GW_VM_PGSCAN_KSWAPD, list.n);
 	shrink_list(run, &list);
 }
 
@@ -451,10 +470,12 @@ reclaim_nodes(struct gw_reclaim_run *run, uint64_t nodes)
 	gw_memalloc_end(before);
 }
 
-uint64_t
-gw_reclaim(struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t n)
+static uint64_t
+reclaim(struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t n,
+	enum gw_reclaimer by)
 {
-	struct gw_reclaim_run run = {.m = m, .memcg = memcg, .gfp = GW_GFP_KERNEL, .wanted = n};
+	struct gw_reclaim_run run = {
+		.m = m, .memcg = memcg, .gfp = GW_GFP_KERNEL, .by = by, .wanted = n};
 
 	gw_might_sleep();
 	if (node < m->n_nodes)
@@ -463,9 +484,22 @@ gw_reclaim(struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t
 }
 
 uint64_t
+gw_reclaim(struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t n)
+{
+	return reclaim(m, node, memcg, n, GW_BY_PROACTIVE);
+}
+
+uint64_t
+gw_reclaim_for_memcg(struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t n)
+{
+	return reclaim(m, node, memcg, n, direct());
+}
+
+uint64_t
 gw_direct_reclaim(struct gw_machine *m, uint64_t nodes, unsigned order, gw_gfp_t gfp)
 {
-	struct gw_reclaim_run run = {.m = m, .gfp = gfp, .wanted = GW_RECLAIM_BATCH};
+	struct gw_reclaim_run run = {
+		.m = m, .gfp = gfp, .by = direct(), .wanted = GW_RECLAIM_BATCH};
 
 	gw_might_sleep();
 	if (run.wanted < (uint64_t)1 << order)
@@ -490,7 +524,8 @@ gw_reclaimable(const struct gw_machine *m, unsigned node)
 uint64_t
 gw_reclaim_pages(struct gw_machine *m, struct gw_page_list *list)
 {
-	struct gw_reclaim_run run = {.m = m, .gfp = GW_GFP_KERNEL, .ignore_use = true};
+	struct gw_reclaim_run run = {
+		.m = m, .gfp = GW_GFP_KERNEL, .by = direct(), .ignore_use = true};
 	uint32_t before = gw_memalloc_begin();
 
 	gw_might_sleep();

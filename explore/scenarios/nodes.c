@@ -33,19 +33,19 @@ write_page(void *ctx, uint64_t index, const void *bytes)
 static const struct gw_backing_ops store = {
 	.read = read_page, .write = write_page, .migrate = gw_mapping_migrate};
 
-static int
-make_machine(struct gw_machine **out)
+int
+gw_nodes_machine(gw_pfn_t frames, unsigned block_order, struct gw_machine **out)
 {
-	const struct gw_zone_config zones[2] = {{.name = "near", .end = GW_SMALL_FRAMES / 2},
-		{.name = "far", .node = 1, .start = GW_SMALL_FRAMES / 2, .end = GW_SMALL_FRAMES}};
+	const struct gw_zone_config zones[2] = {{.name = "near", .end = frames},
+		{.name = "far", .node = 1, .start = frames, .end = 2 * frames}};
 	const unsigned cpu_nodes[2] = {0, 1};
 	struct gw_machine_config config;
 
 	gw_machine_config_init(&config);
 	config.n_cpus = 2;
-	config.max_order = 4;
-	config.pageblock_order = 3;
-	config.n_frames = GW_SMALL_FRAMES;
+	config.max_order = block_order + 1;
+	config.pageblock_order = block_order;
+	config.n_frames = 2 * frames;
 	config.zones = zones;
 	config.n_zones = 2;
 	config.cpu_nodes = cpu_nodes;
@@ -75,7 +75,7 @@ gw_two_nodes_setup(void *state)
 	struct gw_two_nodes *t = state;
 	struct gw_numa_tunables numa;
 	uint64_t word;
-	int err = make_machine(&t->m);
+	int err = gw_nodes_machine(GW_SMALL_FRAMES / 2, 3, &t->m);
 
 	if (err)
 		return err;

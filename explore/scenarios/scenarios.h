@@ -19,6 +19,11 @@ extern const struct gw_explore_scenario gw_scenario_faulters;
 extern const struct gw_explore_scenario gw_scenario_fork_tail_order;
 extern const struct gw_explore_scenario gw_scenario_fork_write_entry;
 extern const struct gw_explore_scenario gw_scenario_freeze_under_lock;
+extern const struct gw_explore_scenario gw_scenario_hinting_cut;
+extern const struct gw_explore_scenario gw_scenario_hinting_fork;
+extern const struct gw_explore_scenario gw_scenario_hinting_split;
+extern const struct gw_explore_scenario gw_scenario_hinting_twice;
+extern const struct gw_explore_scenario gw_scenario_hinting_unmap;
 extern const struct gw_explore_scenario gw_scenario_hugetlb_copy;
 extern const struct gw_explore_scenario gw_scenario_hugetlb_fault;
 extern const struct gw_explore_scenario gw_scenario_hugetlb_shared;
@@ -273,6 +278,9 @@ void gw_large_check_moved(void *state);
 GW_MUST_CHECK int gw_huge_machine(struct gw_machine **out);
 
 /* ---- nodes.c ---- */
+
+/* Two nodes of so many frames; CPU n is on node n. Pageblocks of 2^block_order frames. */
+GW_MUST_CHECK int gw_nodes_machine(gw_pfn_t frames, unsigned block_order, struct gw_machine **out);
 
 #define GW_TWO_NODES_VALUE 42
 

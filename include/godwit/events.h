@@ -43,8 +43,12 @@
 	X(PGDEACTIVATE, "pgdeactivate")                                                            \
 	X(PGSCAN_KSWAPD, "pgscan_kswapd")                                                          \
 	X(PGSCAN_DIRECT, "pgscan_direct")                                                          \
+	X(PGSCAN_KHUGEPAGED, "pgscan_khugepaged")                                                  \
+	X(PGSCAN_PROACTIVE, "pgscan_proactive")                                                    \
 	X(PGSTEAL_KSWAPD, "pgsteal_kswapd")                                                        \
 	X(PGSTEAL_DIRECT, "pgsteal_direct")                                                        \
+	X(PGSTEAL_KHUGEPAGED, "pgsteal_khugepaged")                                                \
+	X(PGSTEAL_PROACTIVE, "pgsteal_proactive")                                                  \
 	X(PAGEOUTRUN, "pageoutrun")                                                                \
 	X(ALLOCSTALL, "allocstall")                                                                \
 	X(BALLOON_INFLATE, "balloon_inflate")                                                      \
@@ -61,6 +65,8 @@
 	X(PGPROMOTE_CANDIDATE_NRL, "pgpromote_candidate_nrl")                                      \
 	X(PGDEMOTE_KSWAPD, "pgdemote_kswapd")                                                      \
 	X(PGDEMOTE_DIRECT, "pgdemote_direct")                                                      \
+	X(PGDEMOTE_KHUGEPAGED, "pgdemote_khugepaged")                                              \
+	X(PGDEMOTE_PROACTIVE, "pgdemote_proactive")                                                \
 	X(UNEVICTABLE_PGS_CULLED, "unevictable_pgs_culled")                                        \
 	X(UNEVICTABLE_PGS_RESCUED, "unevictable_pgs_rescued")
 

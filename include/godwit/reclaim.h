@@ -13,8 +13,9 @@
 
 struct gw_memcg;
 
-/* Try to free `n` frames of a node, of one group's pages only if memcg is not NULL. Sleeps. Returns
- * how many were freed. Any attached task without GW_TASK_MEMALLOC. */
+/* Try to free `n` frames of a node, of one group's pages only if memcg is not NULL: before anybody
+ * needs them, so the counters call it proactive. Sleeps. Returns how many were freed. Any attached
+ * task without GW_TASK_MEMALLOC. */
 uint64_t gw_reclaim(struct gw_machine *m, unsigned node, struct gw_memcg *memcg, uint64_t n);
 
 /*

@@ -29,6 +29,8 @@ struct gw_task {
 
 /* Frees memory: its requests neither compact nor reclaim, its migrations wait for no page. */
 #define GW_TASK_MEMALLOC 0x1
+/* In a step of khugepaged: what is reclaimed for its requests counts as its. */
+#define GW_TASK_KHUGEPAGED 0x2
 
 /*
  * Make the calling thread run as `task` on CPU `cpu` of `machine`. Nests: detach restores the

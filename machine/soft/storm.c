@@ -293,7 +293,9 @@ report(struct storm *s, struct gw_storm_report *out)
 	out->no_memory = gw_u64_load_relaxed(&s->no_memory);
 	out->swapped_out = out->events[GW_VM_PSWPOUT];
 	out->swapped_in = out->events[GW_VM_PSWPIN];
-	out->reclaimed = out->events[GW_VM_PGSTEAL_KSWAPD] + out->events[GW_VM_PGSTEAL_DIRECT];
+	out->reclaimed = 0;
+	for (unsigned i = GW_VM_PGSTEAL_KSWAPD; i <= GW_VM_PGSTEAL_PROACTIVE; i++)
+		out->reclaimed += out->events[i];
 	out->hits = out->misses = out->faults = 0;
 	for (unsigned i = 0; i < s->n_threads; i++) {
 		struct gw_cpu_stats stats;
