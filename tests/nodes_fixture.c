@@ -16,13 +16,11 @@ test_clock(void *ctx)
 	return gw_u64_load_relaxed(&w->now);
 }
 
-struct nodes *
-nodes_create(unsigned n, unsigned cpus, const uint8_t *distances, const unsigned *adistances,
-	uint64_t wmarks)
+static struct nodes *
+create(struct gw_machine_config *config, unsigned n, gw_pfn_t frames, uint64_t wmarks)
 {
 	struct gw_zone_config zones[8];
 	unsigned cpu_nodes[8] = {0, 1, 2, 3, 4, 5, 6, 7};
-	struct gw_machine_config config;
 	struct gw_error err = {""};
 	struct nodes *w = calloc(1, sizeof(*w));
 
@@ -30,22 +28,16 @@ nodes_create(unsigned n, unsigned cpus, const uint8_t *distances, const unsigned
 	for (unsigned i = 0; i < n; i++)
 		zones[i] = (struct gw_zone_config){.name = "Normal",
 			.node = i,
-			.start = i * NODE_FRAMES,
-			.end = (i + 1) * NODE_FRAMES,
+			.start = i * frames,
+			.end = (i + 1) * frames,
 			.wmark_min = wmarks,
 			.wmark_low = 2 * wmarks,
 			.wmark_high = 3 * wmarks};
-	gw_machine_config_init(&config);
-	config.n_cpus = cpus;
-	config.max_order = 5;
-	config.pageblock_order = 4;
-	config.n_frames = n * NODE_FRAMES;
-	config.zones = zones;
-	config.n_zones = n;
-	config.distances = distances;
-	config.adistances = adistances;
-	config.cpu_nodes = cpu_nodes;
-	if (gw_soft_create(&config, &w->s.soft, &err))
+	config->n_frames = n * frames;
+	config->zones = zones;
+	config->n_zones = n;
+	config->cpu_nodes = cpu_nodes;
+	if (gw_soft_create(config, &w->s.soft, &err))
 		fail_msg("%s", err.text);
 	w->m = w->s.m = gw_soft_machine(w->s.soft);
 	w->real_ops = w->m->ops;
@@ -57,6 +49,32 @@ nodes_create(unsigned n, unsigned cpus, const uint8_t *distances, const unsigned
 	gw_numa_tunables_init(&w->numa);
 	w->s.free = free_frames(&w->s);
 	return w;
+}
+
+struct nodes *
+nodes_create(unsigned n, unsigned cpus, const uint8_t *distances, const unsigned *adistances,
+	uint64_t wmarks)
+{
+	struct gw_machine_config config;
+
+	gw_machine_config_init(&config);
+	config.n_cpus = cpus;
+	config.max_order = 5;
+	config.pageblock_order = 4;
+	config.distances = distances;
+	config.adistances = adistances;
+	return create(&config, n, NODE_FRAMES, wmarks);
+}
+
+struct nodes *
+nodes_create_large(unsigned n, unsigned cpus, const uint8_t *distances, gw_pfn_t frames)
+{
+	struct gw_machine_config config;
+
+	gw_machine_config_init(&config);
+	config.n_cpus = cpus;
+	config.distances = distances;
+	return create(&config, n, frames, 0);
 }
 
 void

@@ -28,6 +28,9 @@ struct nodes {
  * `wmarks`: frames that each zone's min, low and high watermark are apart. */
 struct nodes *nodes_create(unsigned n, unsigned cpus, const uint8_t *distances,
 	const unsigned *adistances, uint64_t wmarks);
+/* Of `frames` each, with Linux's orders and watermarks. */
+struct nodes *nodes_create_large(
+	unsigned n, unsigned cpus, const uint8_t *distances, gw_pfn_t frames);
 /* All is free again, and gw_machine_check() finds nothing. */
 void nodes_destroy(struct nodes *w);
 

@@ -104,7 +104,7 @@ gw_hugetlb_alloc(struct gw_machine *m, unsigned node, unsigned order, gw_pfn_t *
 
 	if (check_pool(m, node, order))
 		return -EINVAL;
-	page = gw_hugetlb_take(m, node, order, false);
+	page = gw_hugetlb_take(m, node, GW_ALL_NODES, order, false);
 	if (page == GW_PFN_NONE)
 		return -ENOMEM;
 	*out = page;

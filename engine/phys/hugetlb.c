@@ -50,26 +50,42 @@ pop(struct gw_machine *m, struct gw_hugetlb_pool *pool, gw_pfn_t page)
 	gw_u32_and_relaxed(&gw_page(m, page)->flags, ~GW_PG_FREED);
 }
 
-/* A page fewer; true: it had to take a surplus along, of which there is never more than pages. */
-static bool
-take_from_total(struct gw_hugetlb_pool *pool)
-{
-	bool surplus = pool->surplus == pool->total--;
-
-	pool->surplus -= surplus;
-	return surplus;
-}
-
 /* A free page, popped, is an ordinary one. */
 static void
 leave(struct gw_machine *m, struct gw_hugetlb_pool *pool, gw_pfn_t page)
 {
 	pop(m, pool, page);
 	gw_u32_and_relaxed(&gw_page(m, page)->flags, ~GW_PG_HUGETLB);
-	(void)take_from_total(pool);
+	pool->total--;
+	if (pool->surplus > pool->total) /* there is never more of it than pages */
+		pool->surplus = pool->total;
 }
 
 /* ---- taking and giving back ---- */
+
+/* Does somebody empty a pageblock of the page? Then it is no page to begin with. */
+static bool
+is_isolated(const struct gw_machine *m, gw_pfn_t page, unsigned order)
+{
+	gw_pfn_t end = page + ((gw_pfn_t)1 << order);
+	bool isolated = false;
+
+	for (gw_pfn_t pfn = page; pfn < end && !isolated; pfn += gw_pageblock_frames(m))
+		isolated = gw_pageblock_type(m, pfn) == GW_MT_ISOLATE;
+	return isolated;
+}
+
+/* The first free page, not of isolated pageblocks unless they are allowed. */
+static gw_pfn_t
+first_free(const struct gw_machine *m, const struct gw_hugetlb_pool *pool, unsigned order,
+	bool isolated_too)
+{
+	gw_pfn_t page = pool->free.first;
+
+	while (page != GW_PFN_NONE && !isolated_too && is_isolated(m, page, order))
+		page = gw_page(m, page)->next;
+	return page;
+}
 
 static uint64_t
 nodes_with_free(const struct gw_machine *m, unsigned order)
@@ -81,22 +97,49 @@ nodes_with_free(const struct gw_machine *m, unsigned order)
 	return nodes;
 }
 
+/* The same of the nearest node that has one. */
+static gw_pfn_t
+nearest_free(const struct gw_machine *m, unsigned node, uint64_t nodes, unsigned order,
+	bool isolated_too)
+{
+	gw_pfn_t page = GW_PFN_NONE;
+
+	nodes &= nodes_with_free(m, order);
+	while (nodes && page == GW_PFN_NONE) {
+		unsigned from = gw_nearest_node(m, node, nodes);
+
+		page = first_free(m, &m->nodes[from].hugetlb[order], order, isolated_too);
+		nodes &= ~((uint64_t)1 << from);
+	}
+	return page;
+}
+
 gw_pfn_t
-gw_hugetlb_take(struct gw_machine *m, unsigned node, unsigned order, bool reserved)
+gw_hugetlb_take(struct gw_machine *m, unsigned node, uint64_t nodes, unsigned order, bool reserved)
 {
 	gw_pfn_t page = GW_PFN_NONE;
 
 	gw_spin_lock(&m->hugetlb_lock);
-	if (reserved || has_unreserved(m, order)) {
-		unsigned from = gw_nearest_node(m, node, nodes_with_free(m, order));
-		struct gw_hugetlb_pool *pool = &m->nodes[from].hugetlb[order];
-
-		page = pool->free.first;
-		pop(m, pool, page);
+	if (reserved || has_unreserved(m, order))
+		page = nearest_free(m, node, nodes, order, false);
+	if (reserved && page == GW_PFN_NONE)
+		page = nearest_free(m, node, nodes, order, true);
+	if (page != GW_PFN_NONE) {
+		pop(m, pool_of(m, page), page);
 		m->hugetlb_reserved[order] -= reserved;
 	}
 	gw_spin_unlock(&m->hugetlb_lock);
 	return page;
+}
+
+gw_pfn_t
+gw_hugetlb_take_target(struct gw_machine *m, gw_pfn_t src, unsigned node, uint64_t nodes)
+{
+	uint32_t flags = gw_page_flags(gw_page(m, src));
+
+	if (!(flags & GW_PG_HUGETLB))
+		return GW_PFN_NONE;
+	return gw_hugetlb_take(m, node, nodes, gw_flags_order(flags), false);
 }
 
 bool
@@ -210,17 +253,27 @@ gw_hugetlb_remove_any(struct gw_machine *m, unsigned node, unsigned order)
 	return page;
 }
 
+/* dst takes src's place: a surplus, if src's node has any, is dst's node's from now on. */
+static void
+move_place(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src)
+{
+	struct gw_hugetlb_pool *from = pool_of(m, src), *to = pool_of(m, dst);
+	bool surplus = from->surplus > 0;
+
+	gw_u32_or_relaxed(&gw_page(m, dst)->flags, GW_PG_HUGETLB);
+	gw_u32_and_relaxed(&gw_page(m, src)->flags, ~GW_PG_HUGETLB);
+	from->surplus -= surplus;
+	to->surplus += surplus;
+	from->total--;
+	to->total++;
+}
+
 void
 gw_hugetlb_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src)
 {
-	bool surplus;
-
 	gw_spin_lock(&m->hugetlb_lock);
-	gw_u32_or_relaxed(&gw_page(m, dst)->flags, GW_PG_HUGETLB);
-	gw_u32_and_relaxed(&gw_page(m, src)->flags, ~GW_PG_HUGETLB);
-	surplus = take_from_total(pool_of(m, src));
-	pool_of(m, dst)->surplus += surplus;
-	pool_of(m, dst)->total++;
+	if (!(gw_page_flags(gw_page(m, dst)) & GW_PG_HUGETLB))
+		move_place(m, dst, src);
 	gw_spin_unlock(&m->hugetlb_lock);
 }
 

@@ -12,7 +12,9 @@
 struct gw_page_source {
 	struct gw_memcg *memcg; /* who pays; NULL: nobody */
 	struct gw_policy policy;
-	uint64_t index; /* of the page in its object: interleaving goes by it */
+	/* Of the page's first frame in its object: interleaving goes by it, in pages of its order.
+	 */
+	uint64_t index;
 };
 
 /* The current task's, paid by nobody. */
@@ -24,6 +26,10 @@ struct gw_page_source gw_vma_source(const struct gw_vma *vma, gw_vaddr_t addr);
  * -ENOMEM. Sleeps if gfp may wait. */
 GW_MUST_CHECK int gw_alloc_source(struct gw_machine *m, gw_gfp_t gfp,
 	const struct gw_page_source *source, unsigned order, gw_pfn_t *out);
+
+/* The same out of the pools of huge pages, not charged: gw_hugetlb_take(). Never sleeps. */
+gw_pfn_t gw_hugetlb_take_source(
+	struct gw_machine *m, const struct gw_page_source *source, unsigned order, bool reserved);
 
 /* 0, or -EINVAL: no such policy on this machine. */
 int gw_policy_check(const struct gw_machine *m, const struct gw_policy *policy);
