@@ -14,7 +14,6 @@
 #include "engine/compact/range.h"
 #include "engine/phys/hugetlb.h"
 #include "engine/store/store.h"
-#include "godwit/hugetlb.h"
 
 static int
 get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
@@ -65,7 +64,7 @@ collect(const struct gw_range *r, gw_pfn_t pfn, struct gw_page_list *list)
 			if (head + ((gw_pfn_t)1 << gw_flags_order(flags)) > pfn) /* else torn */
 				next = head + ((gw_pfn_t)1 << gw_flags_order(flags));
 			/* If it stays, gw_range_try_take() will say why. */
-			if (flags & GW_PG_FREED)
+			if (gw_range_dissolves(m, flags))
 				(void)!gw_hugetlb_dissolve(m, head);
 			else
 				(void)!gw_isolate_page(m, head, GW_MIGRATE_SYNC, list);

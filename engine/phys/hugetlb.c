@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hugetlb.c - the lists of the pools: taking, giving back, reserving. Who fills them is in
- * engine/huge/hugetlb.c.
+ * engine/compact/hugetlb.c.
  *
  * Idea. A pool page has GW_PG_HUGETLB until it leaves the pool; a free one FREED as well, and one
  * reference, the pool's, so that nothing else has to know that it is free. Here, since a page's
@@ -12,7 +12,7 @@
 #include "engine/phys/hugetlb.h"
 
 static struct gw_hugetlb_pool *
-pool_of(struct gw_machine *m, gw_pfn_t page)
+pool_of(const struct gw_machine *m, gw_pfn_t page)
 {
 	return &m->nodes[gw_page_node(m, page)]
 			.hugetlb[gw_flags_order(gw_page_flags(gw_page(m, page)))];
@@ -210,32 +210,52 @@ gw_hugetlb_release(struct gw_machine *m, gw_pfn_t pfn)
 
 /* ---- in and out ---- */
 
-void
-gw_hugetlb_add(struct gw_machine *m, gw_pfn_t page)
+/* hugetlb_lock held. */
+static void
+add(struct gw_machine *m, gw_pfn_t page)
 {
 	struct gw_hugetlb_pool *pool = pool_of(m, page);
 
-	gw_spin_lock(&m->hugetlb_lock);
 	push(m, pool, page);
 	pool->total++;
+}
+
+void
+gw_hugetlb_add(struct gw_machine *m, gw_pfn_t page)
+{
+	gw_spin_lock(&m->hugetlb_lock);
+	add(m, page);
 	gw_spin_unlock(&m->hugetlb_lock);
 }
 
-bool
-gw_hugetlb_remove(struct gw_machine *m, gw_pfn_t pfn)
+/* May the page leave, with `other` in its place? Any frame may be asked about. hugetlb_lock held.
+ */
+static bool
+may_leave(const struct gw_machine *m, gw_pfn_t page, gw_pfn_t other)
 {
 	const uint32_t wanted = GW_PG_HUGETLB | GW_PG_FREED;
-	const struct gw_page *page = gw_page(m, pfn);
-	bool removed;
+	uint32_t flags = gw_page_flags(gw_page(m, page));
+
+	if (gw_flags_type(flags) != GW_PAGE_USED || (flags & wanted) != wanted)
+		return false;
+	if (other == GW_PFN_NONE)
+		return has_unreserved(m, gw_flags_order(flags));
+	return pool_of(m, page) == pool_of(m, other);
+}
+
+bool
+gw_hugetlb_replace(struct gw_machine *m, gw_pfn_t page, gw_pfn_t other)
+{
+	bool leaves;
 
 	gw_spin_lock(&m->hugetlb_lock);
-	removed = gw_flags_type(gw_page_flags(page)) == GW_PAGE_USED &&
-		  (gw_page_flags(page) & wanted) == wanted &&
-		  has_unreserved(m, gw_flags_order(gw_page_flags(page)));
-	if (removed)
-		leave(m, pool_of(m, pfn), pfn);
+	leaves = may_leave(m, page, other);
+	if (leaves && other != GW_PFN_NONE)
+		add(m, other);
+	if (leaves)
+		leave(m, pool_of(m, page), page);
 	gw_spin_unlock(&m->hugetlb_lock);
-	return removed;
+	return leaves;
 }
 
 gw_pfn_t
@@ -280,17 +300,20 @@ gw_hugetlb_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src)
 /* ---- the check ---- */
 
 static void
-count_pages(struct gw_machine *m, uint64_t total[GW_NODES_MAX][GW_ORDERS_MAX],
-	uint64_t freed[GW_NODES_MAX][GW_ORDERS_MAX])
+count_pages(struct gw_machine *m, uint64_t total[GW_NODES_MAX][GW_HUGETLB_ORDERS],
+	uint64_t freed[GW_NODES_MAX][GW_HUGETLB_ORDERS])
 {
 	for (unsigned z = 0; z < m->n_zones; z++) {
 		const struct gw_zone *zone = &m->zones[z];
 
 		for (gw_pfn_t pfn = zone->start; pfn < zone->end; pfn++) {
 			uint32_t flags = gw_page_flags(gw_page(m, pfn));
+			unsigned order = gw_flags_order(flags);
 
-			total[zone->node][gw_flags_order(flags)] += (flags & GW_PG_HUGETLB) != 0;
-			freed[zone->node][gw_flags_order(flags)] += (flags & GW_PG_FREED) != 0;
+			if (!(flags & GW_PG_HUGETLB) || order >= GW_HUGETLB_ORDERS)
+				continue;
+			total[zone->node][order]++;
+			freed[zone->node][order] += (flags & GW_PG_FREED) != 0;
 		}
 	}
 }
@@ -298,11 +321,11 @@ count_pages(struct gw_machine *m, uint64_t total[GW_NODES_MAX][GW_ORDERS_MAX],
 void
 gw_hugetlb_check(struct gw_machine *m, struct gw_findings *findings)
 {
-	uint64_t total[GW_NODES_MAX][GW_ORDERS_MAX] = {{0}},
-		 freed[GW_NODES_MAX][GW_ORDERS_MAX] = {{0}};
+	uint64_t total[GW_NODES_MAX][GW_HUGETLB_ORDERS] = {{0}},
+		 freed[GW_NODES_MAX][GW_HUGETLB_ORDERS] = {{0}};
 
 	count_pages(m, total, freed);
-	for (unsigned order = 1; order < GW_ORDERS_MAX; order++) {
+	for (unsigned order = 1; order < GW_HUGETLB_ORDERS; order++) {
 		for (unsigned node = 0; node < m->n_nodes; node++) {
 			const struct gw_hugetlb_pool *pool = &m->nodes[node].hugetlb[order];
 

@@ -21,10 +21,13 @@ void gw_hugetlb_unreserve(struct gw_machine *m, unsigned order, uint64_t n);
 
 /* A page whose only reference is the caller's becomes a free one of its node's pool. */
 void gw_hugetlb_add(struct gw_machine *m, gw_pfn_t page);
-/* A free, unreserved page leaves the pool, with its reference: this one; any of a node's (NONE:
- * there is none). */
-bool gw_hugetlb_remove(struct gw_machine *m, gw_pfn_t page);
+/* Any free, unreserved page of a node leaves its pool, with its reference; GW_PFN_NONE: there is
+ * none. */
 gw_pfn_t gw_hugetlb_remove_any(struct gw_machine *m, unsigned node, unsigned order);
+/* This page leaves its pool, with its reference: false, it is no free one of a pool, or is needed.
+ * `other` of the same node and order, whose only reference is the caller's, takes its place;
+ * without (GW_PFN_NONE) it must be unreserved. */
+bool gw_hugetlb_replace(struct gw_machine *m, gw_pfn_t page, gw_pfn_t other);
 /* The last reference of a pool page has gone. True: it is in the pool again, or in other hands;
  * false: it was surplus, and is an ordinary page without a reference now. */
 bool gw_hugetlb_release(struct gw_machine *m, gw_pfn_t page);
