@@ -49,8 +49,8 @@ GW_MUST_CHECK int gw_vma_set_policy(
 	struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, const struct gw_policy *policy);
 
 /*
- * May pages of vma be moved for a policy (E12)? Not of devices' memory, nor those of a file that
- * never move.
+ * May faults and hints move pages of vma for a policy (E12)? Not of devices' memory, nor a pool's
+ * huge pages, nor those of a file that never move.
  */
 bool gw_vma_migratable(const struct gw_vma *vma);
 
