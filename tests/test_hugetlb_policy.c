@@ -89,6 +89,12 @@ assert_pool(struct nodes *w, unsigned node, uint64_t total, uint64_t free, uint6
 	assert_int_equal(gw_machine_check(w->m, NULL, NULL), 0);
 }
 
+static gw_pfn_t
+first_free(struct nodes *w, unsigned node)
+{
+	return w->m->nodes[node].hugetlb[GW_HUGE_ORDER].free.first;
+}
+
 /* ---- programs ---- */
 
 /* An address space with n huge pages at HUGE_AT, untouched. */
@@ -296,7 +302,7 @@ isolated_pages_come_last(void **state)
 	gw_pfn_t page, other;
 
 	resize(w, 0, 2);
-	page = w->m->nodes[0].hugetlb[GW_HUGE_ORDER].free.first;
+	page = first_free(w, 0);
 	gw_spin_lock(&w->m->zones[0].lock);
 	gw_pageblock_isolate(&w->m->zones[0], page);
 	gw_spin_unlock(&w->m->zones[0].lock);
@@ -312,6 +318,51 @@ isolated_pages_come_last(void **state)
 	gw_put_page(w->m, other);
 	gw_mm_put(mm);
 	resize(w, 0, 0);
+}
+
+/* ---- dissolving ---- */
+
+/* Take the node's memory away from pools. */
+static unsigned
+take_huge_pages(struct nodes *w, unsigned node, gw_pfn_t *pages)
+{
+	unsigned n = 0;
+
+	while (!gw_alloc_pages(
+		w->m, GW_GFP_THISNODE | GW_GFP_NO_WATERMARKS, node, GW_HUGE_ORDER, &pages[n]))
+		n++;
+	return n;
+}
+
+/* 1.6, H2: a page that is promised leaves its pool for another one; without one it does if another
+ * node's can be had instead, and takes its surplus along. */
+static void
+promised_pages_are_replaced(void **state)
+{
+	struct nodes *w = *state;
+	gw_pfn_t page, others[16];
+	struct gw_mm *mm;
+	unsigned n;
+
+	resize(w, 0, 1);
+	resize(w, 1, 1);
+	mm = space_of(w, 2);
+	page = first_free(w, 0);
+	assert_int_equal(gw_hugetlb_dissolve(w->m, page), 0);
+	assert_pool(w, 0, 1, 1, 0);
+	page = first_free(w, 0);
+	resize(w, 0, 0);
+	assert_pool(w, 0, 1, 1, 1);
+	n = take_huge_pages(w, 0, others);
+	assert_int_equal(gw_hugetlb_dissolve(w->m, page), -EBUSY);
+	resize(w, 1, 2);
+	assert_int_equal(gw_hugetlb_dissolve(w->m, page), 0);
+	assert_pool(w, 0, 0, 0, 0);
+	assert_int_equal(info_of(w, 0).reserved, 2);
+	while (n > 0)
+		gw_put_page(w->m, others[--n]);
+	gw_mm_put(mm);
+	resize_all(w, 0);
 }
 
 /* ---- migration ---- */
@@ -342,7 +393,7 @@ free_page_is_the_target(void **state)
 	mm = space_of(w, 1);
 	assert_int_equal(touch(w, 0, mm, 0), 0);
 	page = page_of(mm, nth(0));
-	target = w->m->nodes[1].hugetlb[GW_HUGE_ORDER].free.first;
+	target = first_free(w, 1);
 	allocated = events(w, GW_VM_PGALLOC);
 	assert_int_equal(move_to(mm, 0, 1, 0), 1);
 	assert_int_equal(events(w, GW_VM_PGALLOC), allocated);
@@ -351,7 +402,7 @@ free_page_is_the_target(void **state)
 	assert_bytes(mm, 0);
 	assert_pool(w, 0, 1, 1, 0);
 	assert_pool(w, 1, 2, 1, 0);
-	assert_int_equal(w->m->nodes[0].hugetlb[GW_HUGE_ORDER].free.first, page);
+	assert_int_equal(first_free(w, 0), page);
 	verify(&w->s, &mm, 1);
 	gw_mm_put(mm);
 	assert_pool(w, 1, 2, 2, 0);
@@ -443,7 +494,7 @@ ranges_leave_pools_as_they_are(void **state)
 	struct gw_mm *mm;
 	gw_pfn_t start = w->m->n_frames, end = 0, page, others[16];
 	struct hog rest;
-	unsigned n = 0;
+	unsigned n;
 
 	resize(w, 0, 4);
 	mm = space_of(w, 2);
@@ -464,9 +515,7 @@ ranges_leave_pools_as_they_are(void **state)
 	gw_free_contig(w->m, start, end - start);
 	/* Where its node has neither, the pages stay. */
 	resize(w, 0, 2);
-	while (!gw_alloc_pages(
-		w->m, GW_GFP_THISNODE | GW_GFP_NO_WATERMARKS, 0, GW_HUGE_ORDER, &others[n]))
-		n++;
+	n = take_huge_pages(w, 0, others);
 	hog(w, &rest, 0, 0);
 	page = page_of(mm, nth(0));
 	assert_int_equal(gw_alloc_contig(w->m, page, page + HUGE, GW_MT_MOVABLE, &why), -EBUSY);
@@ -496,7 +545,7 @@ statuses(void **state)
 	struct gw_page_list list;
 	uint64_t addrs[3] = {nth(0), nth(0) + 511 * PAGE, nth(1)};
 	int status[3];
-	unsigned n = 0;
+	unsigned n;
 
 	resize(w, 0, 2);
 	mm = space_of(w, 2);
@@ -524,9 +573,7 @@ statuses(void **state)
 	assert_int_equal(gw_isolate_page(w->m, page, GW_MIGRATE_SYNC, &list), 0);
 	assert_int_equal(move_to(mm, 0, 2, 0), -EBUSY);
 	gw_putback_movable_pages(w->m, &list);
-	while (!gw_alloc_pages(
-		w->m, GW_GFP_THISNODE | GW_GFP_NO_WATERMARKS, 3, GW_HUGE_ORDER, &others[n]))
-		n++;
+	n = take_huge_pages(w, 3, others);
 	assert_int_equal(move_to(mm, 0, 3, 0), -ENOMEM);
 	assert_int_equal(page_of(mm, nth(0)), page);
 	while (n > 0)
@@ -688,6 +735,7 @@ main(void)
 		T(transparent_ones_are_interleaved),
 		T(copies_are_bound),
 		T(isolated_pages_come_last),
+		T(promised_pages_are_replaced),
 		T(free_page_is_the_target),
 		T(allocator_is_the_next_target),
 		T(reserved_pages_are_no_targets),
