@@ -63,7 +63,7 @@ leave(struct gw_machine *m, struct gw_hugetlb_pool *pool, gw_pfn_t page)
 
 /* ---- taking and giving back ---- */
 
-/* Does somebody empty a pageblock of the page? Then it is no page to begin with. */
+/* Does somebody empty a pageblock of the page? Then nobody else should get it. */
 static bool
 is_isolated(const struct gw_machine *m, gw_pfn_t page, unsigned order)
 {
@@ -228,8 +228,7 @@ gw_hugetlb_add(struct gw_machine *m, gw_pfn_t page)
 	gw_spin_unlock(&m->hugetlb_lock);
 }
 
-/* May the page leave, with `other` in its place? Any frame may be asked about. hugetlb_lock held.
- */
+/* May the page, any frame, leave, with `other` in its place? hugetlb_lock held. */
 static bool
 may_leave(const struct gw_machine *m, gw_pfn_t page, gw_pfn_t other)
 {
