@@ -16,10 +16,10 @@
 #define ROUNDS 5
 
 static void
-make_pages(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end)
+make_pages(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, unsigned order)
 {
-	for (gw_pfn_t pfn = start; pfn < end; pfn++)
-		gw_prepare_page(m, pfn, 0);
+	for (gw_pfn_t pfn = start; pfn < end; pfn += (gw_pfn_t)1 << order)
+		gw_prepare_page(m, pfn, order);
 	gw_count(m, GW_VM_PGALLOC, end - start);
 }
 
@@ -38,13 +38,12 @@ empty_and_take(struct gw_range *r)
 	return -EBUSY;
 }
 
-int
-gw_alloc_contig(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, enum gw_migratetype type,
-	struct gw_obstacle *why)
+/* The range becomes pages of this order. */
+static int
+alloc_range(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, enum gw_migratetype type,
+	unsigned order, struct gw_obstacle *why)
 {
-	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
-	struct gw_range r = {
-		.type = type, .reason = GW_MR_CONTIG_RANGE, .why = why ? why : &ignored};
+	struct gw_range r = {.type = type, .reason = GW_MR_CONTIG_RANGE, .why = why};
 	int err = gw_range_init(&r, m, start, end);
 
 	if (err || (type != GW_MT_MOVABLE && type != GW_MT_CMA))
@@ -55,9 +54,18 @@ gw_alloc_contig(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, enum gw_migr
 		return err;
 	err = empty_and_take(&r);
 	if (!err)
-		make_pages(m, start, end);
+		make_pages(m, start, end, order);
 	gw_range_unisolate(&r);
 	return err;
+}
+
+int
+gw_alloc_contig(struct gw_machine *m, gw_pfn_t start, gw_pfn_t end, enum gw_migratetype type,
+	struct gw_obstacle *why)
+{
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
+
+	return alloc_range(m, start, end, type, 0, why ? why : &ignored);
 }
 
 void
@@ -72,6 +80,7 @@ gw_free_contig(struct gw_machine *m, gw_pfn_t start, gw_pfn_t n)
 struct search {
 	struct gw_machine *m;
 	gw_pfn_t n, align;
+	unsigned order; /* of the pages that the frames become */
 	enum gw_migratetype type;
 	struct gw_obstacle *why; /* of the last place */
 	gw_pfn_t *out;
@@ -118,7 +127,7 @@ search_zone(const struct search *s, const struct gw_zone *zone)
 		if (!err)
 			blocked = first_blocked(&r);
 		if (blocked == GW_PFN_NONE) {
-			err = gw_alloc_contig(s->m, start, start + s->n, s->type, s->why);
+			err = alloc_range(s->m, start, start + s->n, s->type, s->order, s->why);
 			if (!err)
 				*s->out = start;
 			if (err != -EBUSY)
@@ -169,6 +178,21 @@ gw_alloc_contig_pages(struct gw_machine *m, gw_pfn_t n, gw_pfn_t align, gw_gfp_t
 		.out = out};
 
 	return search(&s, node, gfp);
+}
+
+int
+gw_alloc_contig_page(struct gw_machine *m, unsigned node, unsigned order, gw_pfn_t *out)
+{
+	struct gw_obstacle ignored = {.pfn = GW_PFN_NONE};
+	struct search s = {.m = m,
+		.n = (gw_pfn_t)1 << order,
+		.align = (gw_pfn_t)1 << order,
+		.order = order,
+		.type = GW_MT_MOVABLE,
+		.why = &ignored,
+		.out = out};
+
+	return search(&s, node, GW_GFP_THISNODE);
 }
 
 int

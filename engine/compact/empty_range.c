@@ -12,19 +12,26 @@
  */
 #include "engine/compact/compact_internal.h"
 #include "engine/compact/range.h"
+#include "engine/phys/hugetlb.h"
 #include "engine/store/store.h"
-#include "godwit/hugetlb.h"
 
 static int
 get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
 {
 	struct gw_range *r = ctx;
-	int err = gw_alloc_from_zonelist(
-		m, GW_GFP_USER_MOVABLE, r->zone->node, order, GW_WMARK_MIN, dst);
+	bool pool = gw_page_flags(gw_page(m, src)) & GW_PG_HUGETLB;
+	gw_gfp_t gfp = GW_GFP_USER_MOVABLE;
+	int err;
 
-	/* Others are split. */
-	if (err && (order == 0 || gw_page_flags(gw_page(m, src)) & GW_PG_HUGETLB) &&
-		r->no_room < (int)order)
+	*dst = gw_hugetlb_take_target(m, src, r->zone->node, GW_ALL_NODES);
+	if (*dst != GW_PFN_NONE)
+		return 0;
+	/* A new page of another node would be that node's pool's: only where this one's memory goes
+	 * away for good. */
+	if (pool && r->reason != GW_MR_MEMORY_HOTPLUG)
+		gfp |= GW_GFP_THISNODE;
+	err = gw_alloc_from_zonelist(m, gfp, r->zone->node, order, GW_WMARK_MIN, dst);
+	if (err && (order == 0 || pool) && r->no_room < (int)order) /* others are split */
 		r->no_room = (int)order;
 	return err;
 }
@@ -57,7 +64,7 @@ collect(const struct gw_range *r, gw_pfn_t pfn, struct gw_page_list *list)
 			if (head + ((gw_pfn_t)1 << gw_flags_order(flags)) > pfn) /* else torn */
 				next = head + ((gw_pfn_t)1 << gw_flags_order(flags));
 			/* If it stays, gw_range_try_take() will say why. */
-			if (flags & GW_PG_FREED)
+			if (gw_range_dissolves(m, flags))
 				(void)!gw_hugetlb_dissolve(m, head);
 			else
 				(void)!gw_isolate_page(m, head, GW_MIGRATE_SYNC, list);

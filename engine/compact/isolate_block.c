@@ -56,8 +56,8 @@ gw_range_init(struct gw_range *r, struct gw_machine *m, gw_pfn_t start, gw_pfn_t
 static enum gw_obstacle_why
 used_blocked_by(const struct gw_range *r, gw_pfn_t head, uint32_t flags)
 {
-	if (flags & GW_PG_FREED)
-		return GW_WHY_NOTHING; /* replaced by another one, or dissolved */
+	if (gw_range_dissolves(r->m, flags))
+		return GW_WHY_NOTHING;
 	if (gw_may_isolate_page(r->m, head, flags, GW_MIGRATE_SYNC) != -EINVAL)
 		return GW_WHY_NOTHING;
 	if (flags & GW_PG_LOCKED || gw_ref_read(&gw_page(r->m, head)->refcount) == 0)

@@ -40,9 +40,24 @@ enum gw_obstacle_why gw_range_block_refused(const struct gw_range *r, gw_pfn_t p
 /* Has the page references that migration cannot account for? A hint. */
 bool gw_range_is_pinned(const struct gw_range *r, gw_pfn_t head);
 
+/* Is the page a pool's free one, which another replaces, or which nobody needs? Not a gigantic one:
+ * only a range could replace it. */
+static inline bool
+gw_range_dissolves(const struct gw_machine *m, uint32_t flags)
+{
+	return flags & GW_PG_FREED && gw_flags_order(flags) <= m->config.max_order;
+}
+
 /* Isolate all pageblocks that the range touches. 0, or -EBUSY: *why (FACTS 2.2). */
 int gw_range_isolate(struct gw_range *r);
 void gw_range_unisolate(const struct gw_range *r);
+
+/* ---- contig.c ---- */
+
+/* gw_alloc_contig_pages() of a node's frames, for one page of an order that need not be the
+ * allocator's, with one reference. 0, -EINTR, -ENOMEM. Sleeps. */
+GW_MUST_CHECK int gw_alloc_contig_page(
+	struct gw_machine *m, unsigned node, unsigned order, gw_pfn_t *out);
 
 /* ---- empty_range.c ---- */
 

@@ -8,6 +8,7 @@
  * before the policy is set if none may be moved, else those that stayed.
  */
 #include "engine/migrate/move.h"
+#include "engine/phys/hugetlb.h"
 #include "engine/virt/policy.h"
 
 #define MBIND_FLAGS (GW_MBIND_STRICT | GW_MBIND_MOVE | GW_MBIND_MOVE_ALL)
@@ -31,10 +32,13 @@ get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_p
 {
 	const struct gw_move *mv = ctx;
 	const struct range *range = mv->ctx;
+	uint64_t nodes = gw_policy_nodes(m, range->policy);
 	unsigned node = gw_policy_node(m, range->policy, gw_frame_index(gw_page(m, src)) >> order);
 
-	return gw_alloc_pages_nodes(
-		m, GW_GFP_MOVABLE, node, gw_policy_nodes(m, range->policy), order, dst);
+	*dst = gw_hugetlb_take_target(m, src, node, nodes);
+	if (*dst != GW_PFN_NONE)
+		return 0;
+	return gw_alloc_pages_nodes(m, GW_GFP_MOVABLE, node, nodes, order, dst);
 }
 
 /* -EIO: a page is elsewhere. Nothing moves. */

@@ -87,9 +87,16 @@ look_up(struct gw_move *mv, gw_vaddr_t addr, gw_pfn_t *frame)
 	return err;
 }
 
-/* Of VMAs that are not `migratable`, nothing, if it is to be moved (E12). */
+/* A pool's pages are moved when somebody asks for it, though not for a policy by a fault (E12). */
+static bool
+may_move(const struct gw_vma *vma)
+{
+	return vma->flags & GW_VM_HUGETLB || gw_vma_migratable(vma);
+}
+
+/* The same, of a VMA whose pages may move if that is what it is for. */
 static int
-find_frame(struct gw_move *mv, gw_vaddr_t addr, bool migratable, gw_pfn_t *frame)
+find_frame(struct gw_move *mv, gw_vaddr_t addr, bool to_move, gw_pfn_t *frame)
 {
 	int err;
 
@@ -99,7 +106,7 @@ find_frame(struct gw_move *mv, gw_vaddr_t addr, bool migratable, gw_pfn_t *frame
 		gw_rw_read_lock(&mv->mm->mmap_lock);
 		vma = gw_vma_find(mv->mm, addr);
 		err = -EFAULT;
-		if (vma && addr >= gw_vma_start(vma) && (!migratable || gw_vma_migratable(vma)))
+		if (vma && addr >= gw_vma_start(vma) && (!to_move || may_move(vma)))
 			err = look_up(mv, addr, frame);
 		if (err != -EAGAIN && err != -EINTR)
 			gw_rw_read_unlock(&mv->mm->mmap_lock);
@@ -196,7 +203,7 @@ try_address(struct gw_move *mv, gw_vaddr_t addr, bool shared_too, int *status)
 		gw_put_page(mv->m, frame);
 		return 0;
 	}
-	if (!shared_too && gw_frame_mapcount(mv->m, frame) > 1) {
+	if (!shared_too && gw_frame_entries(mv->m, frame) > 1) {
 		gw_put_page(mv->m, frame);
 		return -EACCES;
 	}

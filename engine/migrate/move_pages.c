@@ -10,6 +10,7 @@
 #include <limits.h>
 
 #include "engine/migrate/move.h"
+#include "engine/phys/hugetlb.h"
 
 /* Target node, by the page's. */
 struct targets {
@@ -30,9 +31,12 @@ get_new_page(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_p
 {
 	const struct gw_move *mv = ctx;
 	const struct targets *targets = mv->ctx;
+	unsigned node = targets->to[gw_page_node(m, src)];
 
-	return gw_alloc_pages(
-		m, GW_GFP_MOVABLE | GW_GFP_THISNODE, targets->to[gw_page_node(m, src)], order, dst);
+	*dst = gw_hugetlb_take_target(m, src, node, (uint64_t)1 << node);
+	if (*dst != GW_PFN_NONE)
+		return 0;
+	return gw_alloc_pages(m, GW_GFP_MOVABLE | GW_GFP_THISNODE, node, order, dst);
 }
 
 static void

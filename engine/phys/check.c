@@ -292,7 +292,7 @@ check_order(struct check *c, gw_pfn_t pfn, uint32_t flags)
 	unsigned order = gw_flags_order(flags);
 	bool compound = flags & GW_PG_COMPOUND;
 
-	if (order > c->m->config.max_order)
+	if (order > (flags & GW_PG_HUGETLB ? GW_HUGETLB_ORDERS - 1 : c->m->config.max_order))
 		gw_found(c->findings, "F3: block of %#x has order %u", pfn, order);
 	if (gw_flags_type(flags) == GW_PAGE_USED && compound != (order > 0))
 		gw_found(c->findings, "F3: page of %#x, order %u, is%s compound", pfn, order,

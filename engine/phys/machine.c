@@ -13,7 +13,8 @@
 #include "engine/phys/buddy.h"
 #include "engine/phys/topology.h"
 
-_Static_assert(GW_ORDERS_MAX <= 16, "an order fits in four bits of a frame's flags");
+_Static_assert(GW_ORDERS_MAX <= GW_HUGETLB_ORDERS && GW_HUGETLB_ORDERS <= 32,
+	"an order fits in five bits of a frame's flags, and a pool's is no smaller than others");
 
 void
 gw_thp_tunables_init(struct gw_thp_tunables *tunables)

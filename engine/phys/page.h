@@ -7,7 +7,7 @@
  * bits. So a scan without locks reads one word per frame, and type and order belong together
  * (they may be out of date a moment later: R11).
  *
- *   flags     31..28  27..24  23..0
+ *   flags     31..29  28..24  23..0
  *             type    order   GW_PG_* bits
  *
  * By type, the other fields mean (types above TAIL do not exist):
@@ -80,8 +80,8 @@
 #define GW_PG_FLAGS_MASK  0xffffffu
 
 #define GW_PG_ORDER_SHIFT 24
-#define GW_PG_ORDER_MASK  0x0f000000u
-#define GW_PG_TYPE_SHIFT  28
+#define GW_PG_ORDER_MASK  0x1f000000u
+#define GW_PG_TYPE_SHIFT  29
 
 enum gw_page_type {
 	GW_PAGE_RESERVED, /* zero: fresh memory is all reserved */
@@ -156,7 +156,7 @@ gw_page_flags(const struct gw_page *page)
 static inline bool
 gw_flags_is_small(uint32_t flags)
 {
-	return (flags & ((uint32_t)15 << GW_PG_TYPE_SHIFT | GW_PG_COMPOUND)) ==
+	return (flags & ((uint32_t)7 << GW_PG_TYPE_SHIFT | GW_PG_COMPOUND)) ==
 	       (uint32_t)GW_PAGE_USED << GW_PG_TYPE_SHIFT;
 }
 

@@ -26,6 +26,7 @@
 #include "godwit/alloc.h"
 #include "godwit/fix.h"
 #include "godwit/huge.h"
+#include "godwit/hugetlb.h"
 #include "godwit/machine.h"
 #include "godwit/migrate.h"
 #include "godwit/mm.h"
@@ -136,7 +137,7 @@ struct gw_node {
 	/* Promotions to the node in the second that promote_second numbers: frames. */
 	gw_atomic_u64 promote_second, promoted;
 	gw_atomic_u32 next_demotion; /* counts, so that equal targets take turns */
-	struct gw_hugetlb_pool hugetlb[GW_ORDERS_MAX];
+	struct gw_hugetlb_pool hugetlb[GW_HUGETLB_ORDERS];
 	/* Read-only after create: zones to try, in order; the node's own come first. */
 	unsigned zonelist[GW_ZONES_MAX];
 	unsigned n_zonelist;
@@ -173,9 +174,9 @@ struct gw_machine {
 	gw_spinlock memcg_lock;	  /* rank LEAF */
 	struct gw_memcg *memcgs;  /* all of them; guarded by memcg_lock */
 	gw_spinlock hugetlb_lock; /* rank LEAF */
-	uint64_t hugetlb_reserved[GW_ORDERS_MAX]; /* pages; guarded by hugetlb_lock */
-	gw_atomic_u32 mm_ids;			  /* address spaces made so far */
-	struct gw_thp_tunables thp;		  /* read-only while tasks run */
+	uint64_t hugetlb_reserved[GW_HUGETLB_ORDERS]; /* pages; guarded by hugetlb_lock */
+	gw_atomic_u32 mm_ids;			      /* address spaces made so far */
+	struct gw_thp_tunables thp;		      /* read-only while tasks run */
 	gw_atomic_u32 zero_page; /* set once, by the first address space; before, GW_PFN_NONE */
 	/* Change while the machine is idle. */
 	struct gw_numa_tunables numa;
@@ -248,7 +249,7 @@ gw_page_head_seen(const struct gw_machine *m, gw_pfn_t pfn)
 {
 	gw_pfn_t back = pfn - gw_page_head(m, pfn);
 
-	return back <= pfn && back >> m->config.max_order == 0 ? pfn - back : pfn;
+	return back <= pfn && back >> (GW_HUGETLB_ORDERS - 1) == 0 ? pfn - back : pfn;
 }
 
 /* The zone that holds pfn, NULL in a gap. */

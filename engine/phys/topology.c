@@ -179,7 +179,7 @@ gw_topology_init(struct gw_machine *m, const struct gw_machine_config *config)
 		struct gw_node *node = &m->nodes[n];
 
 		gw_u32_store_relaxed(&node->weight, 1);
-		for (unsigned order = 0; order < GW_ORDERS_MAX; order++)
+		for (unsigned order = 0; order < GW_HUGETLB_ORDERS; order++)
 			gw_page_list_init(&node->hugetlb[order].free);
 		for (unsigned to = 0; to < m->n_nodes; to++)
 			node->distance[to] = (uint8_t)distance_of(config, m->n_nodes, n, to);

@@ -71,11 +71,25 @@ may_be_underused(const struct gw_thp_tunables *thp)
 	return thp->shrink_underused && thp->max_ptes_none + 1 < GW_PTES_PER_TABLE;
 }
 
-/* H1. True: the entry is there, and has page and table. */
-static bool
-install_huge(const struct gw_fault_at *f, gw_vaddr_t start, gw_pfn_t page, gw_pfn_t table)
+/* A huge page is mapped, and reclaim may have it. */
+static void
+join_lru(const struct gw_fault_at *f, gw_pfn_t page)
+{
+	struct gw_machine *m = f->mm->machine;
+
+	gw_lru_add(m, page, GW_LRU_ACTIVE_ANON);
+	if (may_be_underused(&m->thp))
+		(void)gw_deferred_add(m, page);
+	if (f->vma->flags & GW_VM_LOCKED)
+		gw_mlock_page(m, page);
+}
+
+/* H1 */
+bool
+gw_huge_install(const struct gw_fault_at *f, gw_pfn_t page, gw_pfn_t table)
 {
 	struct gw_mm *mm = f->mm;
+	gw_vaddr_t start = f->addr & ~(GW_TABLE_SPAN - 1);
 	gw_atomic_u64 *word = gw_pmd_make(mm, start);
 	bool empty;
 
@@ -85,12 +99,10 @@ install_huge(const struct gw_fault_at *f, gw_vaddr_t start, gw_pfn_t page, gw_pf
 	empty = gw_u64_load_relaxed(word) == 0; /* H2 */
 	if (empty) {
 		gw_rmap_new_large(mm->machine, page, f->vma, start, true);
-		gw_lru_add(mm->machine, page, GW_LRU_ACTIVE_ANON);
-		gw_pmd_install(mm, word, page, table, GW_PTE_WRITTEN);
-		if (may_be_underused(&mm->machine->thp))
-			(void)gw_deferred_add(mm->machine, page);
-		if (f->vma->flags & GW_VM_LOCKED)
-			gw_mlock_page(mm->machine, page);
+		gw_pmd_install(mm, word, page, table,
+			f->access == GW_ACCESS_WRITE ? GW_PTE_WRITTEN : GW_PTE_YOUNG);
+		if (!(f->vma->flags & GW_VM_HUGETLB))
+			join_lru(f, page);
 	}
 	gw_spin_unlock(&mm->table_lock);
 	return empty;
@@ -107,7 +119,7 @@ make_huge(const struct gw_fault_at *f, gw_vaddr_t start)
 		return false;
 	page = new_page(f, start, GW_PMD_ORDER);
 	if (page != GW_PFN_NONE) {
-		done = install_huge(f, start, page, table);
+		done = gw_huge_install(f, page, table);
 		gw_count(m, done ? GW_VM_THP_FAULT_ALLOC : GW_VM_THP_FAULT_FALLBACK, 1);
 		if (!done)
 			gw_put_page(m, page);

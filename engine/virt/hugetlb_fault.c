@@ -89,42 +89,22 @@ gw_hugetlb_vma_end(struct gw_vma *vma)
 
 /* ---- faults: mmap_lock held for reading ---- */
 
+/* GW_PFN_NONE: there is none, or nobody to pay for it; the reservation is the VMA's again. */
 static gw_pfn_t
 new_page(const struct gw_fault_at *f, bool reserved)
 {
-	struct gw_machine *m = f->mm->machine;
 	const struct gw_page_source source = gw_vma_source(f->vma, f->addr);
-	gw_pfn_t page;
+	gw_pfn_t page = GW_PFN_NONE;
 
-	if (gw_anon_vma_prepare(f->vma))
-		return GW_PFN_NONE;
-	page = gw_hugetlb_take(m, gw_policy_node(m, &source.policy, source.index >> GW_PMD_ORDER),
-		GW_PMD_ORDER, reserved);
-	if (page == GW_PFN_NONE || !gw_memcg_charge(source.memcg, page))
-		return page;
-	give_back(f->vma, page, reserved);
-	return GW_PFN_NONE;
-}
-
-/* True: the entry is there, and has page and table. */
-static bool
-install(const struct gw_fault_at *f, gw_vaddr_t start, gw_pfn_t page, gw_pfn_t table)
-{
-	struct gw_mm *mm = f->mm;
-	gw_atomic_u64 *word = gw_pmd_make(mm, start);
-	bool empty;
-
-	if (!word)
-		return false;
-	gw_spin_lock(&mm->table_lock);
-	empty = gw_u64_load_relaxed(word) == 0;
-	if (empty) {
-		gw_rmap_new_large(mm->machine, page, f->vma, start, true);
-		gw_pmd_install(mm, word, page, table,
-			f->access == GW_ACCESS_WRITE ? GW_PTE_WRITTEN : GW_PTE_YOUNG);
+	if (!gw_anon_vma_prepare(f->vma))
+		page = gw_hugetlb_take_source(f->mm->machine, &source, GW_PMD_ORDER, reserved);
+	if (page == GW_PFN_NONE) {
+		gw_u64_add_relaxed(&f->vma->hugetlb_reserved, reserved);
+	} else if (gw_memcg_charge(source.memcg, page)) {
+		give_back(f->vma, page, reserved);
+		page = GW_PFN_NONE;
 	}
-	gw_spin_unlock(&mm->table_lock);
-	return empty;
+	return page;
 }
 
 static bool
@@ -143,7 +123,6 @@ static int
 fill(const struct gw_fault_at *f)
 {
 	struct gw_machine *m = f->mm->machine;
-	gw_vaddr_t start = f->addr & ~(GW_TABLE_SPAN - 1);
 	gw_pfn_t table, page;
 	bool reserved;
 
@@ -159,7 +138,7 @@ fill(const struct gw_fault_at *f)
 		return -EFAULT;
 	}
 	gw_clear_frames(m, page, GW_PTES_PER_TABLE);
-	if (install(f, start, page, table))
+	if (gw_huge_install(f, page, table))
 		return 0;
 	give_back(f->vma, page, reserved);
 	gw_put_page(m, table);

@@ -11,6 +11,7 @@
  *       (gw_policy_node()) agree: a page that was allocated where it was wanted is not misplaced,
  *       as long as its user stays on his node
  */
+#include "engine/phys/hugetlb.h"
 #include "engine/store/store.h"
 #include "engine/virt/policy.h"
 #include "engine/virt/virt_internal.h"
@@ -155,25 +156,44 @@ gw_vma_source(const struct gw_vma *vma, gw_vaddr_t addr)
 	};
 }
 
+/* Where a page comes from: the nodes of a set, those nearest to `node` first; then perhaps any. */
+struct choice {
+	unsigned node;
+	uint64_t nodes;
+	bool then_any;
+};
+
+static struct choice
+choose(const struct gw_machine *m, const struct gw_page_source *source, unsigned order)
+{
+	const struct gw_policy *policy = &source->policy;
+
+	switch (policy->mode) {
+	case GW_POLICY_BIND: /* L1 */
+	case GW_POLICY_PREFERRED_MANY:
+		return (struct choice){.node = gw_current_node(m),
+			.nodes = policy->nodes,
+			.then_any = policy->mode == GW_POLICY_PREFERRED_MANY};
+	default:
+		return (struct choice){.node = gw_policy_node(m, policy, source->index >> order),
+			.nodes = GW_ALL_NODES};
+	}
+}
+
 static int
 alloc_by_policy(struct gw_machine *m, gw_gfp_t gfp, const struct gw_page_source *source,
 	unsigned order, gw_pfn_t *out)
 {
-	const struct gw_policy *policy = &source->policy;
-	unsigned here = gw_current_node(m);
+	const struct choice c = choose(m, source, order);
+	gw_gfp_t first = c.then_any ? gfp & ~(gw_gfp_t)GW_GFP_DIRECT_RECLAIM : gfp;
 
-	switch (policy->mode) {
-	case GW_POLICY_BIND:
-		return gw_alloc_pages_nodes(m, gfp, here, policy->nodes, order, out); /* L1 */
-	case GW_POLICY_PREFERRED_MANY:
-		if (!gw_alloc_pages_nodes(m, gfp & ~(gw_gfp_t)GW_GFP_DIRECT_RECLAIM, here,
-			    policy->nodes, order, out))
-			return 0;
-		return gw_alloc_pages(m, gfp, here, order, out);
-	default:
-		here = gw_policy_node(m, policy, source->index >> order);
-		return gw_alloc_pages(m, gfp, here, order, out);
+	if (c.nodes != GW_ALL_NODES) {
+		int err = gw_alloc_pages_nodes(m, first, c.node, c.nodes, order, out);
+
+		if (!err || !c.then_any)
+			return err;
 	}
+	return gw_alloc_pages(m, gfp, c.node, order, out);
 }
 
 int
@@ -193,6 +213,18 @@ gw_alloc_source(struct gw_machine *m, gw_gfp_t gfp, const struct gw_page_source 
 	}
 	*out = page;
 	return 0;
+}
+
+gw_pfn_t
+gw_hugetlb_take_source(
+	struct gw_machine *m, const struct gw_page_source *source, unsigned order, bool reserved)
+{
+	const struct choice c = choose(m, source, order);
+	gw_pfn_t page = gw_hugetlb_take(m, c.node, c.nodes, order, reserved);
+
+	if (page == GW_PFN_NONE && c.then_any)
+		page = gw_hugetlb_take(m, c.node, GW_ALL_NODES, order, reserved);
+	return page;
 }
 
 /* ---- policies of VMAs and tasks ---- */

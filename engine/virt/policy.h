@@ -25,6 +25,10 @@ struct gw_page_source gw_vma_source(const struct gw_vma *vma, gw_vaddr_t addr);
 GW_MUST_CHECK int gw_alloc_source(struct gw_machine *m, gw_gfp_t gfp,
 	const struct gw_page_source *source, unsigned order, gw_pfn_t *out);
 
+/* The same out of the pools of huge pages, not charged: gw_hugetlb_take(). Never sleeps. */
+gw_pfn_t gw_hugetlb_take_source(
+	struct gw_machine *m, const struct gw_page_source *source, unsigned order, bool reserved);
+
 /* 0, or -EINVAL: no such policy on this machine. */
 int gw_policy_check(const struct gw_machine *m, const struct gw_policy *policy);
 /* The node where the policy wants the page of an index first. The index is in pages of its size, so
@@ -44,8 +48,8 @@ GW_MUST_CHECK int gw_vma_set_policy(
 	struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, const struct gw_policy *policy);
 
 /*
- * May pages of vma be moved for a policy (E12)? Not of devices' memory, nor those of a file that
- * never move.
+ * May faults and hints move pages of vma for a policy (E12)? Not of devices' memory, nor a pool's
+ * huge pages, nor those of a file that never move.
  */
 bool gw_vma_migratable(const struct gw_vma *vma);
 

@@ -383,16 +383,34 @@ gw_rmap_split_huge(struct gw_machine *m, gw_pfn_t page)
 	gw_u32_sub_acq_rel(gw_page_entire_maps(head), 1);
 }
 
-uint32_t
-gw_frame_mapcount(const struct gw_machine *m, gw_pfn_t frame)
+/* Entries of the lowest tables, and *entire huge ones. */
+static uint32_t
+count_entries(const struct gw_machine *m, gw_pfn_t frame, uint32_t *entire)
 {
 	gw_pfn_t pfn = gw_page_head(m, frame);
 	struct gw_page *head = gw_page(m, pfn);
 
+	*entire = 0;
 	if (!(gw_page_flags(head) & GW_PG_COMPOUND))
 		return gw_u32_load_relaxed(&head->mapcount);
-	return gw_u32_load_relaxed(gw_page_frame_maps(head, frame - pfn)) +
-	       (gw_u32_load_relaxed(gw_page_entire_maps(head)) > 0);
+	*entire = gw_u32_load_relaxed(gw_page_entire_maps(head));
+	return gw_u32_load_relaxed(gw_page_frame_maps(head, frame - pfn));
+}
+
+uint32_t
+gw_frame_mapcount(const struct gw_machine *m, gw_pfn_t frame)
+{
+	uint32_t entire, n = count_entries(m, frame, &entire);
+
+	return n + (entire > 0);
+}
+
+uint32_t
+gw_frame_entries(const struct gw_machine *m, gw_pfn_t frame)
+{
+	uint32_t entire, n = count_entries(m, frame, &entire);
+
+	return n + entire;
 }
 
 uint32_t

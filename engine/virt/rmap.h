@@ -122,6 +122,8 @@ void gw_rmap_split_huge(struct gw_machine *m, gw_pfn_t page);
  * entries of its page together.
  */
 uint32_t gw_frame_mapcount(const struct gw_machine *m, gw_pfn_t frame);
+/* All entries that map the frame, huge ones counted each. */
+uint32_t gw_frame_entries(const struct gw_machine *m, gw_pfn_t frame);
 /* B9: all entries that map the page, from the counts of its frames. The page's own count says the
  * same in one word; this is how it is checked. */
 uint32_t gw_page_total_mapcount(const struct gw_machine *m, gw_pfn_t page);

@@ -174,6 +174,9 @@ GW_MUST_CHECK int gw_fault_copy(const struct gw_fault_at *f, gw_pte_t old);
 bool gw_huge_fault(const struct gw_fault_at *f);
 /* A first write, to an empty entry: true, a large page is mapped there and around it. Sleeps. */
 bool gw_large_fault(const struct gw_fault_at *f);
+/* A huge page, nobody else's yet, for the place without a table around f->addr: true, the entry is
+ * there, and has page and table; false: another was faster, or there is no memory for tables. */
+bool gw_huge_install(const struct gw_fault_at *f, gw_pfn_t page, gw_pfn_t table);
 
 /* ---- hugetlb_fault.c; mmap_lock held, for reading in faults ---- */
 

@@ -12,9 +12,12 @@
  *   PREFERRED            the lowest node of the set, then those nearest to it
  *   PREFERRED_MANY       the nodes of the set, nearest first, without waiting; then any, as LOCAL
  *   BIND                 the nodes of the set, nearest first, and no others, whatever happens
- *   INTERLEAVE           the nodes of the set in turn, by page offset in the VMA's object; if one
- *                        is full, the nearest others
+ *   INTERLEAVE           the nodes of the set in turn, by page offset in the VMA's object, in
+ *                        pages of the size that is wanted; if one is full, the nearest others
  *   WEIGHTED_INTERLEAVE  the same, each node for as many pages in a row as its weight says
+ *
+ * Pages of the pools (hugetlb.h) are taken in the same order from what the pools have free; where
+ * BIND's nodes have none, the fault fails.
  *
  * Invariants
  *   L1  under BIND a new page is on a node of the set or not there at all

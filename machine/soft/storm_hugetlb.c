@@ -4,23 +4,25 @@
  *
  * Idea. Pools grow and shrink; a program's STORM_HUGETLB region is mapped whole huge pages at a
  * time. Who has reserved them finds them; after a fork, or when they were given up, or in a control
- * group that is full, an access may find the pool empty: that one fails, and nothing else.
+ * group that is full, or where a policy binds, an access may find the pool empty: that one fails,
+ * and nothing else. Now and then a node gives a gigantic page, for which what it has is moved away.
  */
 #include "godwit/alloc.h"
 #include "godwit/hugetlb.h"
 #include "machine/soft/storm_internal.h"
 
-#define HUGE_PAGES (1u << GW_HUGE_ORDER)
+#define HUGE_PAGES     (1u << GW_HUGE_ORDER)
+#define GIGANTIC_ORDER (GW_DEFAULT_MAX_ORDER + 1)
 
 static void
-resize(struct storm *s, unsigned node, uint64_t n)
+resize(struct storm *s, unsigned node, unsigned order, uint64_t n)
 {
 	uint64_t got;
-	int err = gw_hugetlb_resize(s->m, node, GW_HUGE_ORDER, n, &got);
+	int err = gw_hugetlb_resize(s->m, node, order, n, &got);
 
 	if (err || got > n)
-		storm_lost(s, "node %u's pool: %llu pages wanted, %llu had (%d)", node,
-			(unsigned long long)n, (unsigned long long)(err ? 0 : got), err);
+		storm_lost(s, "node %u's pool of order %u: %llu pages wanted, %llu had (%d)", node,
+			order, (unsigned long long)n, (unsigned long long)(err ? 0 : got), err);
 }
 
 /* A page of the pool in the hands of nobody's program, until the next one is. */
@@ -88,14 +90,23 @@ give_up(struct storm_thread *t, struct storm_program *p, struct storm_region *r)
 }
 
 static void
+bind(struct storm_thread *t, struct storm_program *p, struct storm_region *r)
+{
+	gw_u32_store_relaxed(&p->pool_may_fail, 1);
+	storm_mbind(t, p, r, 0, r->end);
+}
+
+static void
 work(struct storm_thread *t, struct storm_program *p, struct storm_region *r)
 {
-	unsigned how = storm_below(t, 8);
+	unsigned how = storm_below(t, 9);
 
 	if (r->end == 0)
 		map(t, p, r);
 	else if (how == 0)
 		give_up(t, p, r);
+	else if (how == 8)
+		bind(t, p, r);
 	else if (how < 5)
 		(void)storm_write(t, p, r);
 	else if (how < 7)
@@ -110,8 +121,10 @@ storm_hugetlb(struct storm_thread *t, struct storm_program *p)
 	struct storm_region *r = &p->regions[STORM_HUGETLB];
 	unsigned how = storm_below(t, 12);
 
-	if (how == 0) {
-		resize(t->s, storm_below(t, STORM_NODES),
+	if (how == 0 && storm_below(t, 4) == 0) {
+		resize(t->s, storm_below(t, STORM_NODES), GIGANTIC_ORDER, storm_below(t, 2));
+	} else if (how == 0) {
+		resize(t->s, storm_below(t, STORM_NODES), GW_HUGE_ORDER,
 			storm_below(t, 2 + t->s->n_frames / HUGE_PAGES / 16));
 	} else if (how == 1) {
 		allocate(t);
@@ -131,6 +144,8 @@ void
 storm_free_pools(struct storm *s)
 {
 	hold_page(s, GW_PFN_NONE);
-	for (unsigned node = 0; node < STORM_NODES; node++)
-		resize(s, node, 0);
+	for (unsigned node = 0; node < STORM_NODES; node++) {
+		resize(s, node, GW_HUGE_ORDER, 0);
+		resize(s, node, GIGANTIC_ORDER, 0);
+	}
 }

@@ -115,7 +115,7 @@ is_status(int status)
 static gw_vaddr_t
 any_address(struct storm_thread *t, struct storm_program *p)
 {
-	struct storm_region *r = &p->regions[storm_below(t, STORM_REGIONS)];
+	struct storm_region *r = &p->regions[storm_below(t, STORM_ALL_REGIONS)];
 	unsigned pages = r->pages;
 	gw_vaddr_t base = 0;
 

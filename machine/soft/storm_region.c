@@ -94,8 +94,9 @@ static bool
 may_pool_be_empty(const struct storm_program *p, gw_vaddr_t addr)
 {
 	const struct storm_region *r = &p->regions[STORM_HUGETLB];
+	bool bound = gw_current()->policy.mode == GW_POLICY_BIND;
 
-	return gw_u32_load_relaxed(&p->pool_may_fail) && addr >= r->base &&
+	return (bound || gw_u32_load_relaxed(&p->pool_may_fail)) && addr >= r->base &&
 	       addr < word_address(r, r->end * WORDS_PER_PAGE);
 }
 

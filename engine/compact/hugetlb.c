@@ -2,16 +2,17 @@
 /*
  * hugetlb.c - filling and emptying the pools of huge pages (FACTS 2.1).
  *
- * Idea. Pages come from the buddy allocator as any others, and it compacts for them; the pools only
- * keep them (engine/phys/hugetlb.c).
+ * Idea. Pages come from the buddy allocator as any others, and it compacts for them; gigantic ones,
+ * which it does not have, from a range that is emptied. The pools only keep them
+ * (engine/phys/hugetlb.c). Here, since both ways lead through this room.
  */
+#include "engine/compact/range.h"
 #include "engine/phys/hugetlb.h"
-#include "godwit/hugetlb.h"
 
 static int
 check_pool(const struct gw_machine *m, unsigned node, unsigned order)
 {
-	return node >= m->n_nodes || order == 0 || order > m->config.max_order ? -EINVAL : 0;
+	return node >= m->n_nodes || order == 0 || order >= GW_HUGETLB_ORDERS ? -EINVAL : 0;
 }
 
 int
@@ -31,6 +32,24 @@ gw_hugetlb_info(struct gw_machine *m, unsigned node, unsigned order, struct gw_h
 	return 0;
 }
 
+static bool
+is_gigantic(const struct gw_machine *m, unsigned order)
+{
+	return order > m->config.max_order;
+}
+
+static int
+new_page(struct gw_machine *m, unsigned node, unsigned order, gw_pfn_t *page)
+{
+	int err;
+
+	if (is_gigantic(m, order))
+		return gw_alloc_contig_page(m, node, order, page);
+	err = gw_alloc_pages(m, GW_GFP_USER_MOVABLE | GW_GFP_THISNODE, node, order, page);
+	gw_count(m, err ? GW_VM_HTLB_BUDDY_ALLOC_FAIL : GW_VM_HTLB_BUDDY_ALLOC_SUCCESS, 1);
+	return err;
+}
+
 /* One page more: surplus becomes ordinary first. */
 static bool
 grow(struct gw_machine *m, unsigned node, unsigned order)
@@ -45,11 +64,8 @@ grow(struct gw_machine *m, unsigned node, unsigned order)
 	gw_spin_unlock(&m->hugetlb_lock);
 	if (had_surplus)
 		return true;
-	if (gw_alloc_pages(m, GW_GFP_USER_MOVABLE | GW_GFP_THISNODE, node, order, &page)) {
-		gw_count(m, GW_VM_HTLB_BUDDY_ALLOC_FAIL, 1);
+	if (new_page(m, node, order, &page))
 		return false;
-	}
-	gw_count(m, GW_VM_HTLB_BUDDY_ALLOC_SUCCESS, 1);
 	gw_hugetlb_add(m, page);
 	return true;
 }
@@ -104,7 +120,7 @@ gw_hugetlb_alloc(struct gw_machine *m, unsigned node, unsigned order, gw_pfn_t *
 
 	if (check_pool(m, node, order))
 		return -EINVAL;
-	page = gw_hugetlb_take(m, node, order, false);
+	page = gw_hugetlb_take(m, node, GW_ALL_NODES, order, false);
 	if (page == GW_PFN_NONE)
 		return -ENOMEM;
 	*out = page;
@@ -114,18 +130,20 @@ gw_hugetlb_alloc(struct gw_machine *m, unsigned node, unsigned order, gw_pfn_t *
 int
 gw_hugetlb_dissolve(struct gw_machine *m, gw_pfn_t pfn)
 {
-	unsigned order = gw_flags_order(gw_page_flags(gw_page(m, pfn)));
-	unsigned node = gw_page_node(m, pfn);
+	uint32_t flags = gw_page_flags(gw_page(m, pfn));
+	unsigned order = gw_flags_order(flags);
 	gw_pfn_t other = GW_PFN_NONE;
 
-	if (order > 0 && !gw_alloc_from_zonelist(m, GW_GFP_MOVABLE | GW_GFP_THISNODE, node, order,
-				 GW_WMARK_MIN, &other))
-		gw_hugetlb_add(m, other);
-	if (gw_hugetlb_remove(m, pfn)) {
+	if (!(flags & GW_PG_FREED))
+		return -EBUSY;
+	if (!is_gigantic(m, order))
+		(void)!gw_alloc_from_zonelist(m, GW_GFP_MOVABLE | GW_GFP_THISNODE,
+			gw_page_node(m, pfn), order, GW_WMARK_MIN, &other);
+	if (gw_hugetlb_replace(m, pfn, other)) {
 		gw_put_page(m, pfn);
 		return 0;
 	}
-	if (other != GW_PFN_NONE && gw_hugetlb_remove(m, other))
+	if (other != GW_PFN_NONE)
 		gw_put_page(m, other);
 	return -EBUSY;
 }
