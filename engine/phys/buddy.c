@@ -139,6 +139,19 @@ captured(struct gw_capture *capture, const struct gw_machine *m, gw_pfn_t pfn, u
 	return true;
 }
 
+void
+gw_capture_range(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+{
+	struct gw_machine *m = zone->machine;
+	struct gw_capture *capture = capture_of(zone);
+	gw_pfn_t end = pfn + ((gw_pfn_t)1 << order);
+
+	if (!capture || gw_range_first_used(zone, pfn, end) != GW_PFN_NONE)
+		return;
+	if (captured(capture, m, pfn, order, gw_pageblock_type(m, pfn)))
+		gw_range_take(zone, pfn, end);
+}
+
 static void
 free_and_merge(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {

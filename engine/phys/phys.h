@@ -67,6 +67,7 @@ struct gw_compact_state {
 	gw_pfn_t free_pfn;
 	gw_pfn_t init_migrate_pfn,
 		init_free_pfn; /* first usable positions found by the last reset */
+	gw_pfn_t evacuate_pfn; /* where evacuate looks next for a region for an allocation */
 	bool flush_skip;       /* a full cycle ended: skip bits are to be cleared before the next */
 };
 
@@ -530,6 +531,10 @@ struct gw_capture {
 	enum gw_migratetype type; /* of the request */
 	gw_pfn_t pfn;		  /* GW_PFN_NONE: not yet */
 };
+
+/* Take a block of the zone, if all of it is free and the current task waits for such a one. Zone
+ * lock held. */
+void gw_capture_range(struct gw_zone *zone, gw_pfn_t pfn, unsigned order);
 
 /* ---- allocation without compaction ---- */
 
