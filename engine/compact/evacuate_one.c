@@ -3,9 +3,10 @@
  * evacuate_one.c - the second planner for an allocation that waits: one region, and at once.
  *
  * Idea. To look at all of a zone takes longer than to empty one region, and while it lasts others
- * use up the room for the copies. So a run looks at a window of the zone, empties its cheapest
- * region, and goes on to the next window if that gave nothing. The window moves on with every run,
- * so tasks that compact at the same time do it in different places.
+ * use up the room for the copies. So a run looks at a window of the zone and empties its cheapest
+ * region, the next cheapest if that one does not let itself be emptied, and goes on to the next
+ * window if none does. Every run begins where the last one, whosever it was, took its last window:
+ * tasks that compact at the same time do it in different places.
  *
  * What is cheap to empty is what has most free frames, which is where others allocate from. Steps:
  *   O1 choose the region of the window with the fewest frames to move
@@ -30,6 +31,7 @@
 #include "engine/migrate/owner.h"
 
 #define WINDOW	      ((gw_pfn_t)1 << 13) /* frames; at least one region */
+#define TRIES	      4			  /* regions of a window */
 #define ASYNC_WINDOWS 8			  /* an ASYNC run gives up after so many */
 
 #define COST_BLOCKED UINT32_MAX
@@ -72,21 +74,31 @@ cost_of(struct gw_compact_run *run, gw_pfn_t start, uint32_t limit)
 	return cost < limit ? cost : COST_BLOCKED;
 }
 
-/* The cheapest region of [start, end), or GW_PFN_NONE. */
+/* A window, and the region of it that was tried last. */
+struct window {
+	gw_pfn_t start, end;
+	uint32_t tried_cost;
+	gw_pfn_t tried_end; /* 0: none yet */
+};
+
+/* The cheapest region of the window that was not tried yet, or GW_PFN_NONE. */
 static gw_pfn_t
-cheapest(struct gw_compact_run *run, gw_pfn_t start, gw_pfn_t end)
+next_cheapest(struct gw_compact_run *run, struct window *w)
 {
 	gw_pfn_t n = (gw_pfn_t)1 << run->request->order, best = GW_PFN_NONE;
 	uint32_t least = COST_BLOCKED;
 
-	for (; start < end && end - start >= n; start += n) {
-		uint32_t cost = cost_of(run, start, least);
+	for (gw_pfn_t pfn = w->start; pfn < w->end && w->end - pfn >= n; pfn += n) {
+		uint32_t cost = cost_of(run, pfn, least);
 
-		if (cost < least) {
-			least = cost;
-			best = start;
-		}
+		if (cost >= least || cost < w->tried_cost ||
+			(cost == w->tried_cost && pfn < w->tried_end))
+			continue;
+		least = cost;
+		best = pfn;
 	}
+	w->tried_cost = least;
+	w->tried_end = best + n;
 	return best;
 }
 
@@ -99,22 +111,23 @@ window_frames(const struct gw_compact_run *run)
 }
 
 /* The zone's next window; who comes next gets the one after it. */
-static void
-next_window(struct gw_compact_run *run, gw_pfn_t *start, gw_pfn_t *end)
+static struct window
+next_window(const struct gw_compact_run *run)
 {
 	gw_pfn_t n = (gw_pfn_t)1 << run->request->order;
 	struct gw_zone *zone = run->zone;
+	struct window w = {.end = zone->end};
 
 	gw_spin_lock(&zone->lock);
-	*start = zone->compact.evacuate_pfn;
-	if (*start < zone->start || *start >= zone->end)
-		*start = zone->start;
-	*start = (*start + n - 1) & ~(n - 1);
-	*end = zone->end;
-	if (*start<*end && * end - *start> window_frames(run))
-		*end = *start + window_frames(run);
-	zone->compact.evacuate_pfn = *end;
+	w.start = zone->compact.evacuate_pfn;
+	if (w.start < zone->start || w.start >= zone->end)
+		w.start = zone->start;
+	w.start = (w.start + n - 1) & ~(n - 1);
+	if (w.start < w.end && w.end - w.start > window_frames(run))
+		w.end = w.start + window_frames(run);
+	zone->compact.evacuate_pfn = w.end;
 	gw_spin_unlock(&zone->lock);
+	return w;
 }
 
 /* ---- O3 ---- */
@@ -169,6 +182,29 @@ evacuate(struct gw_compact_run *run, gw_pfn_t start)
 		run->stats.blocks_freed++;
 }
 
+/* CONTINUE: all regions of the window that were worth it were tried, in vain. */
+static enum gw_compact_result
+try_window(struct gw_compact_run *run)
+{
+	struct window w = next_window(run);
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		gw_pfn_t start;
+
+		if (!gw_compact_has_room(run->zone, (unsigned)run->request->order)) /* N3 */
+			return run->stats.isolated ? GW_COMPACT_CONTENDED : GW_COMPACT_SKIPPED;
+		if (gw_compact_interrupted() || !gw_isolation_allowed(run))
+			return GW_COMPACT_CONTENDED;
+		start = next_cheapest(run, &w);
+		if (start == GW_PFN_NONE)
+			break;
+		evacuate(run, start);
+		if (gw_compact_goal_reached(run))
+			return GW_COMPACT_SUCCESS;
+	}
+	return GW_COMPACT_CONTINUE;
+}
+
 enum gw_compact_result
 gw_evacuate_one(struct gw_compact_run *run)
 {
@@ -177,20 +213,13 @@ gw_evacuate_one(struct gw_compact_run *run)
 		(zone->end - zone->start) / window_frames(run) + 2; /* both ends may be cut */
 	gw_pfn_t most =
 		run->request->mode == GW_MIGRATE_ASYNC && all > ASYNC_WINDOWS ? ASYNC_WINDOWS : all;
+	enum gw_compact_result result = GW_COMPACT_CONTINUE;
 
-	for (gw_pfn_t i = 0; i < most && !gw_compact_goal_reached(run); i++) {
-		gw_pfn_t start, end;
-
-		if (!gw_compact_has_room(zone, (unsigned)run->request->order)) /* N3 */
-			return i ? GW_COMPACT_CONTENDED : GW_COMPACT_SKIPPED;
-		if (gw_compact_interrupted() || !gw_isolation_allowed(run))
-			return GW_COMPACT_CONTENDED;
-		next_window(run, &start, &end);
-		start = cheapest(run, start, end);
-		if (start != GW_PFN_NONE)
-			evacuate(run, start);
-	}
 	if (gw_compact_goal_reached(run))
 		return GW_COMPACT_SUCCESS;
+	for (gw_pfn_t i = 0; i < most && result == GW_COMPACT_CONTINUE; i++)
+		result = try_window(run);
+	if (result != GW_COMPACT_CONTINUE)
+		return result;
 	return most < all ? GW_COMPACT_PARTIAL_SKIPPED : GW_COMPACT_COMPLETE;
 }
