@@ -22,8 +22,8 @@ enum meddling {
 	STAYS,	     /* -EAGAIN for ever */
 	NO_TARGET,   /* memory gets short: no copies any more */
 	NOBODY_ELSE, /* memory gets short: nobody may take what is free */
-	INTERRUPTED,
-	GREED, /* somebody takes every free frame */
+	INTERRUPTED, /* and refused */
+	GREED,	     /* somebody takes every free frame */
 	MEDDLINGS
 };
 
@@ -53,7 +53,7 @@ meddle(struct gw_machine *m, gw_pfn_t page, enum gw_migrate_mode mode)
 		gw_u64_store_relaxed(&m->zones[0].wmark[GW_WMARK_MIN], 1u << 20);
 	if (me->what == INTERRUPTED)
 		gw_task_interrupt(gw_current());
-	return me->what != REFUSES;
+	return me->what != REFUSES && me->what != INTERRUPTED;
 }
 
 /* Its copy has a place already. */
@@ -73,6 +73,14 @@ move(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src, enum gw_migrate_mode mode
 
 static const struct gw_movable_ops meddling_ops = {
 	.isolate = meddle, .migrate = move, .split = world_split};
+
+static const struct gw_compact_request one_block = {
+	.planner = GW_PLANNER_EVACUATE,
+	.order = PB,
+	.mode = GW_MIGRATE_SYNC,
+	.migratetype = GW_MT_MOVABLE,
+	.direct = true,
+};
 
 static struct world *
 one_cheap_region(struct meddler *me)
@@ -176,6 +184,7 @@ outcome(enum meddling what)
 	case STAYS:
 		return SECOND; /* what does not let itself be emptied is not tried for ever */
 	case NO_TARGET:
+	case INTERRUPTED:
 		return GW_PFN_NONE;
 	default:
 		return CHEAP;
@@ -207,7 +216,8 @@ nothing_stays_isolated(void **state)
 	}
 }
 
-/* N1: nor when nobody waits for the block, in any mode: it is free then. */
+/* N1: nor when nobody waits for the block, in any mode: it is free then. A run ends CONTENDED when
+ * others have used up the room, or its task is interrupted. */
 static void
 nothing_stays_isolated_without_capture(void **state)
 {
@@ -216,17 +226,14 @@ nothing_stays_isolated_without_capture(void **state)
 		for (unsigned mode = GW_MIGRATE_ASYNC; mode <= GW_MIGRATE_SYNC; mode++) {
 			struct meddler me = {.what = what};
 			struct world *w = one_cheap_region(&me);
-			const struct gw_compact_request request = {
-				.planner = GW_PLANNER_EVACUATE,
-				.order = PB,
-				.mode = (enum gw_migrate_mode)mode,
-				.migratetype = GW_MT_MOVABLE,
-				.direct = true,
-			};
+			struct gw_compact_request request = one_block;
 			struct gw_compact_stats stats;
 			bool gained = outcome(what) != GW_PFN_NONE;
 
+			request.mode = (enum gw_migrate_mode)mode;
 			gw_compact_zone(w->m, 0, &request, &stats);
+			assert_int_equal(
+				stats.result, gained ? GW_COMPACT_SUCCESS : GW_COMPACT_CONTENDED);
 			assert_true(me.isolated > 0);
 			nothing_is_isolated(w);
 			calm(w, &me);
@@ -262,34 +269,90 @@ others_isolation_is_respected(void **state)
 	world_destroy(w);
 }
 
-/* What a region holds that cannot leave is seen before anything is moved: a page that is pinned,
- * one that never moves, one as large as the region. */
+/* D17: nothing is begun without room for two blocks above the low watermark. */
+static void
+not_without_room(void **state)
+{
+	struct meddler me = {.what = NOTHING};
+	struct world *w = one_cheap_region(&me);
+	uint64_t free = gw_u64_load_relaxed(&w->m->zones[0].nr_free);
+
+	(void)state;
+	gw_u64_store_relaxed(&w->m->zones[0].wmark[GW_WMARK_LOW], free - 2 * PB_FRAMES);
+	assert_int_equal(gw_compact_zone(w->m, 0, &one_block, NULL), GW_COMPACT_SKIPPED);
+	assert_int_equal(me.isolated, 0);
+	gw_u64_store_relaxed(&w->m->zones[0].wmark[GW_WMARK_LOW], free - 2 * PB_FRAMES - 1);
+	assert_int_equal(gw_compact_zone(w->m, 0, &one_block, NULL), GW_COMPACT_SUCCESS);
+	world_destroy(w);
+}
+
+/* Regions that do not let themselves be emptied are tried by cost, each once. */
+static void
+dearer_regions_are_tried_in_turn(void **state)
+{
+	struct meddler me = {.what = REFUSES};
+	struct world *w = world_create(FRAMES + 2 * PB_FRAMES, PB, PB + 1, 1, NULL);
+	gw_pfn_t page;
+
+	(void)state;
+	for (unsigned b = 0; b < BLOCKED; b++)
+		world_draw(w, b * PB_FRAMES, "um.um.um.um.um.u");
+	world_draw(w, CHEAP, "mm..mm..mm..mm..mm..m...........mm..mm..mm..mm..m...............");
+	world_ready(w);
+	for (unsigned b = 0; b < 4; b++)
+		if (b != 2)
+			gw_page_set_movable(w->m, CHEAP + b * PB_FRAMES, &meddling_ops,
+				gw_page_index(w->m, CHEAP + b * PB_FRAMES));
+	w->extra = &me;
+	assert_int_equal(gw_compact_set_direct(w->m, GW_DIRECT_EVACUATE), 0);
+	assert_int_equal(gw_alloc_pages(w->m, GW_GFP_USER_MOVABLE, 0, PB, &page), 0);
+	assert_int_equal(page, CHEAP + 2 * PB_FRAMES);
+	assert_int_equal(me.isolated, 3);
+	nothing_is_isolated(w);
+	gw_put_page(w->m, page);
+	world_destroy(w);
+}
+
+/* What a region holds that cannot leave, or that it is kept for others, is seen before it is tried:
+ * as many such regions as would be tried of a window, and the next in cost is had. */
 static void
 hopeless_regions_are_left_alone(void **state)
 {
-	static const char *const others[] = {
-		"mu..............", "m...............", "4---------------"};
+	static const struct {
+		const char *text;
+		bool pinned;
+		enum gw_migratetype type;
+	} cases[] = {
+		{"mu..............", false, GW_MT_MOVABLE},
+		{"4---------------", false, GW_MT_MOVABLE},
+		{"m...............", true, GW_MT_MOVABLE},
+		{"m...............", false, GW_MT_CMA},
+		{"m...............", false, GW_MT_HIGHATOMIC},
+	};
 
 	(void)state;
-	for (unsigned i = 0; i < 3; i++) {
-		struct world *w = world_create(FRAMES, PB, PB + 1, 1, NULL);
-		gw_pfn_t page;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = world_create(FRAMES + 4 * PB_FRAMES, PB, PB + 1, 1, NULL);
+		gw_pfn_t end = CHEAP + 5 * PB_FRAMES;
 
+		for (gw_pfn_t pfn = CHEAP; pfn < end; pfn += PB_FRAMES)
+			assert_int_equal(gw_seed_pageblock(w->m, pfn, cases[i].type), 0);
 		for (unsigned b = 0; b < BLOCKED; b++)
 			world_draw(w, b * PB_FRAMES, "um.um.um.um.um.u");
-		world_draw(w, CHEAP, others[i]);
-		world_draw(w, SECOND, "mm..mm..mm..mm..");
+		for (gw_pfn_t pfn = CHEAP; pfn < end; pfn += PB_FRAMES)
+			world_draw(w, pfn, cases[i].text);
+		world_draw(w, end, "mm..mm..mm..mm..");
 		world_ready(w);
-		if (i == 1)
-			gw_get_page(w->m, CHEAP);
-		assert_int_equal(gw_compact_set_direct(w->m, GW_DIRECT_EVACUATE), 0);
-		assert_int_equal(gw_alloc_pages(w->m, GW_GFP_USER_MOVABLE, 0, PB, &page), 0);
-		assert_int_equal(page, SECOND);
-		assert_int_equal(world_letter(w, CHEAP), 'm');
+		for (gw_pfn_t pfn = CHEAP; pfn < end && cases[i].pinned; pfn += PB_FRAMES)
+			gw_get_page(w->m, pfn);
+		assert_int_equal(gw_compact_zone(w->m, 0, &one_block, NULL), GW_COMPACT_SUCCESS);
+		assert_true(world_all(w, end, PB_FRAMES, '.'));
 		assert_int_equal(gw_machine_count(w->m, GW_VM_PGMIGRATE_SUCCESS), 8);
-		if (i == 1)
-			gw_put_page(w->m, CHEAP);
-		gw_put_page(w->m, page);
+		for (gw_pfn_t pfn = CHEAP; pfn < end; pfn += PB_FRAMES) {
+			assert_int_equal(world_letter(w, pfn), 'm');
+			if (cases[i].pinned)
+				gw_put_page(w->m, pfn);
+		}
 		world_destroy(w);
 	}
 }
@@ -359,13 +422,7 @@ one_window_after_the_other(void **state)
 static void
 async_runs_look_at_less(void **state)
 {
-	struct gw_compact_request request = {
-		.planner = GW_PLANNER_EVACUATE,
-		.order = PB,
-		.mode = GW_MIGRATE_ASYNC,
-		.migratetype = GW_MT_MOVABLE,
-		.direct = true,
-	};
+	struct gw_compact_request request = one_block;
 
 	(void)state;
 	for (int sync = 0; sync < 2; sync++) {
@@ -398,6 +455,8 @@ main(void)
 		cmocka_unit_test(nothing_stays_isolated),
 		cmocka_unit_test(nothing_stays_isolated_without_capture),
 		cmocka_unit_test(others_isolation_is_respected),
+		cmocka_unit_test(not_without_room),
+		cmocka_unit_test(dearer_regions_are_tried_in_turn),
 		cmocka_unit_test(hopeless_regions_are_left_alone),
 		cmocka_unit_test(one_window_after_the_other),
 		cmocka_unit_test(async_runs_look_at_less),

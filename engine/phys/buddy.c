@@ -144,12 +144,9 @@ gw_capture_range(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {
 	struct gw_machine *m = zone->machine;
 	struct gw_capture *capture = capture_of(zone);
-	gw_pfn_t end = pfn + ((gw_pfn_t)1 << order);
 
-	if (!capture || gw_range_first_used(zone, pfn, end) != GW_PFN_NONE)
-		return;
-	if (captured(capture, m, pfn, order, gw_pageblock_type(m, pfn)))
-		gw_range_take(zone, pfn, end);
+	if (capture && captured(capture, m, pfn, order, gw_pageblock_type(m, pfn)))
+		gw_range_take(zone, pfn, pfn + ((gw_pfn_t)1 << order));
 }
 
 static void

@@ -532,7 +532,7 @@ struct gw_capture {
 	gw_pfn_t pfn;		  /* GW_PFN_NONE: not yet */
 };
 
-/* Take a block of the zone, if all of it is free and the current task waits for such a one. Zone
+/* Take an aligned block of the zone, all of it free, if the current task waits for such a one. Zone
  * lock held. */
 void gw_capture_range(struct gw_zone *zone, gw_pfn_t pfn, unsigned order);
 
