@@ -229,7 +229,7 @@ fault(void *arg)
 /* ---- a round ---- */
 
 struct cell {
-	struct bench_samples huge, mean, p95, cpu;
+	struct bench_samples huge, mean, p50, p95, p99, cpu;
 };
 
 struct round {
@@ -305,7 +305,9 @@ record(const struct round *r, struct cell *cell)
 		sum += us[i];
 	bench_sample(&cell->huge, 100 * huge / (huge + small));
 	bench_sample(&cell->mean, sum / n);
+	bench_sample(&cell->p50, us[n / 2]);
 	bench_sample(&cell->p95, us[n * 95 / 100]);
+	bench_sample(&cell->p99, us[n * 99 / 100]);
 	bench_sample(&cell->cpu, cpu / n);
 	return 0;
 }
@@ -338,19 +340,28 @@ measure(struct bench *b, enum gw_direct_compaction direct, unsigned n_tasks)
 {
 	static const char *const planners[] = {"scanners", "evacuate", "off"};
 	struct cell cell = {.huge.n = 0};
+	const struct {
+		const char *what, *unit;
+		const struct bench_samples *samples;
+		const char *note;
+	} rows[] = {
+		{"huge", "%", &cell.huge, "first touches of 2 MiB that got a huge page"},
+		{"mean", "us", &cell.mean, "such a touch"},
+		{"p50", "us", &cell.p50, NULL},
+		{"p95", "us", &cell.p95, NULL},
+		{"p99", "us", &cell.p99, NULL},
+		{"cpu", "us", &cell.cpu, "of the mean, the task's own time"},
+	};
 	char name[40];
 
 	for (unsigned i = 0; i < ROUNDS; i++)
 		if (one_round(direct, n_tasks, &cell))
 			return -1;
-	snprintf(name, sizeof(name), "thpscale-%s-%u-huge", planners[direct], n_tasks);
-	bench_row(b, name, "%", &cell.huge, "first touches of 2 MiB that got a huge page");
-	snprintf(name, sizeof(name), "thpscale-%s-%u-mean", planners[direct], n_tasks);
-	bench_row(b, name, "us", &cell.mean, "such a touch");
-	snprintf(name, sizeof(name), "thpscale-%s-%u-p95", planners[direct], n_tasks);
-	bench_row(b, name, "us", &cell.p95, NULL);
-	snprintf(name, sizeof(name), "thpscale-%s-%u-cpu", planners[direct], n_tasks);
-	bench_row(b, name, "us", &cell.cpu, "of the mean, the task's own time");
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(name, sizeof(name), "thpscale-%s-%u-%s", planners[direct], n_tasks,
+			rows[i].what);
+		bench_row(b, name, rows[i].unit, rows[i].samples, rows[i].note);
+	}
 	return 0;
 }
 

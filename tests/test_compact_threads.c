@@ -67,13 +67,16 @@ empty_slot(struct worker *me)
 	pthread_mutex_unlock(&s->mutex);
 }
 
-/* A whole pageblock, by direct compaction if need be, and back. */
+/* A whole pageblock, by direct compaction if need be, of whichever planner, and back. */
 static void
 take_block(struct worker *me)
 {
 	struct gw_machine *m = me->w->f->m;
 	gw_pfn_t pfn;
 
+	if (gw_compact_set_direct(
+		    m, test_random(&me->random) % 2 ? GW_DIRECT_SCANNERS : GW_DIRECT_EVACUATE))
+		abort();
 	if (gw_alloc_pages(m, GW_GFP_USER_MOVABLE, 0, PB, &pfn))
 		return;
 	if (pfn & ((1u << PB) - 1))
@@ -180,6 +183,8 @@ nothing_is_lost(void **state)
 	assert_int_equal(gw_u64_load_relaxed(&w->slots.mistakes), 0);
 	assert_true(gw_u64_load_relaxed(&w->slots.moved) > 0);
 	assert_int_equal(fixture_free_frames(w->f) + frames, FRAMES);
+	for (gw_pfn_t pfn = 0; pfn < FRAMES; pfn += 1u << PB)
+		assert_int_equal(gw_pageblock_type(w->f->m, pfn), GW_MT_MOVABLE);
 	fixture_check(w->f);
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (w->slots.all[i].pfn != GW_PFN_NONE)

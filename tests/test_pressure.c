@@ -90,6 +90,50 @@ reclaim_makes_room_for_compaction(void **state)
 	gw_mm_put(mm);
 }
 
+/* Take what is free, without reclaim. */
+static unsigned
+take_all(struct spaces *s, gw_pfn_t *pages)
+{
+	unsigned n = 0;
+
+	while (!gw_alloc_pages(s->m, GW_GFP_MOVABLE, 0, 0, &pages[n]))
+		n++;
+	return n;
+}
+
+/* FACTS 3.6, D17: for a costly order reclaim frees what compaction lacks of room for its copies,
+ * which is more than the order has frames; without compaction, as many as these. */
+static void
+reclaim_frees_what_compaction_lacks(void **state)
+{
+	enum { ORDER = 5, HALF = RECLAIM_FRAMES * 2 / 5 };
+	struct spaces *s = *state;
+	struct gw_mm *mm = new_space(s);
+	gw_vaddr_t kept = map(mm, HALF), loose = map(mm, HALF);
+	gw_pfn_t pages[RECLAIM_FRAMES], block;
+	unsigned used;
+
+	for (unsigned i = 0; i < HALF; i++) {
+		poke(mm, kept + i * PAGE, i);
+		poke(mm, loose + i * PAGE, i);
+	}
+	assert_int_equal(gw_mlock(mm, kept, HALF * PAGE, true), 0);
+	used = take_all(s, pages);
+	assert_int_equal(gw_compact_set_direct(s->m, GW_DIRECT_OFF), 0);
+	assert_int_equal(gw_alloc_pages(s->m, GW_GFP_USER_MOVABLE, 0, ORDER, &block), -ENOMEM);
+	assert_int_equal(count(s, GW_VM_PGSTEAL_DIRECT), 1u << ORDER);
+	used += take_all(s, pages + used);
+	assert_int_equal(gw_compact_set_direct(s->m, GW_DIRECT_EVACUATE), 0);
+	assert_int_equal(gw_alloc_pages(s->m, GW_GFP_USER_MOVABLE, 0, ORDER, &block), 0);
+	gw_put_page(s->m, block);
+	assert_int_equal(count(s, GW_VM_COMPACT_STALL), 1); /* SKIPPED before reclaim */
+	assert_in_range(count(s, GW_VM_PGSTEAL_DIRECT), 3u << ORDER, 4u << ORDER);
+	while (used > 0)
+		gw_put_page(s->m, pages[--used]);
+	expect(mm, kept, HALF, 0);
+	gw_mm_put(mm);
+}
+
 /* Neither for tasks that free memory themselves nor for those that may not wait. */
 static void
 some_requests_do_not_reclaim(void **state)
@@ -364,6 +408,7 @@ main(void)
 		TEST_NO_SWAP(out_of_memory_loses_nothing),
 		TEST_SWAP(full_swap_loses_nothing),
 		TEST_SWAP(reclaim_makes_room_for_compaction),
+		TEST_SWAP(reclaim_frees_what_compaction_lacks),
 		TEST_SWAP(some_requests_do_not_reclaim),
 		TEST_SWAP(a_round_balances_and_ends_boosts),
 		TEST_SWAP(kswapd_keeps_zones_above_low),

@@ -267,12 +267,16 @@ block_fits(struct gw_zone *zone, unsigned order, enum gw_migratetype type)
 	return fits;
 }
 
-static bool
-goal_reached(const struct gw_compact_run *run)
+bool
+gw_compact_goal_reached(const struct gw_compact_run *run)
 {
 	const struct gw_compact_request *request = run->request;
 	unsigned order = (unsigned)request->order;
 
+	if (gw_compact_captured())
+		return true;
+	if (request->order < 0)
+		return false;
 	if (request->direct)
 		return block_fits(run->zone, order, request->migratetype);
 	return available(run->zone, order) >= (request->count ? request->count : 1);
@@ -300,9 +304,8 @@ finished(struct gw_compact_run *run)
 		return GW_COMPACT_CONTENDED;
 	if (run->request->proactive)
 		return proactive_finished(run);
-	if (run->request->order >= 0 &&
-		run->migrate_pfn == gw_pageblock_start(run->m, run->migrate_pfn) &&
-		goal_reached(run))
+	if (run->migrate_pfn == gw_pageblock_start(run->m, run->migrate_pfn) &&
+		gw_compact_goal_reached(run))
 		return GW_COMPACT_SUCCESS;
 	return GW_COMPACT_CONTINUE;
 }
@@ -320,7 +323,7 @@ may_start(const struct gw_compact_run *run)
 		return GW_COMPACT_CONTINUE;
 	if (request->direct)
 		return gw_compact_suitable(run->m, run->zone->id, request->order);
-	if (goal_reached(run))
+	if (gw_compact_goal_reached(run))
 		return GW_COMPACT_SUCCESS;
 	return gw_compact_has_room(run->zone, (unsigned)request->order) ? GW_COMPACT_CONTINUE
 									: GW_COMPACT_SKIPPED;
@@ -456,6 +459,14 @@ run_scanners(struct gw_compact_run *run)
 	return result;
 }
 
+/* An allocation waits for one block, and no longer than it must. */
+static enum gw_compact_result
+evacuate(struct gw_compact_run *run)
+{
+	return run->request->direct && run->request->order > 0 ? gw_evacuate_one(run)
+							       : gw_evacuate(run);
+}
+
 enum gw_compact_result
 gw_compact_zone(struct gw_machine *m, unsigned zone, const struct gw_compact_request *request,
 	struct gw_compact_stats *stats)
@@ -470,7 +481,7 @@ gw_compact_zone(struct gw_machine *m, unsigned zone, const struct gw_compact_req
 	if (request->mode != GW_MIGRATE_ASYNC)
 		gw_might_sleep();
 	gw_compact_run_init(&run, &m->zones[zone], request);
-	result = request->planner == GW_PLANNER_EVACUATE ? gw_evacuate(&run) : run_scanners(&run);
+	result = request->planner == GW_PLANNER_EVACUATE ? evacuate(&run) : run_scanners(&run);
 	gw_count(m, GW_VM_COMPACT_MIGRATE_SCANNED, run.stats.migrate_scanned);
 	gw_count(m, GW_VM_COMPACT_FREE_SCANNED, run.stats.free_scanned);
 	gw_count(m, GW_VM_COMPACT_ISOLATED, run.stats.isolated);

@@ -109,10 +109,25 @@ gw_compact_captured(void)
 unsigned gw_zone_score(struct gw_zone *zone);
 unsigned gw_proactive_low_mark(const struct gw_machine *m);
 
-/* Room for the copies: the watermark part of suitability (D17). */
+/* Room for the copies, the watermark part of suitability (D17): how many frames it lacks, and
+ * whether it lacks none. */
+uint64_t gw_compact_lacks_room(const struct gw_zone *zone, unsigned order);
 bool gw_compact_has_room(const struct gw_zone *zone, unsigned order);
 
-/* The second planner (evacuate.c). Returns the result; fills run->stats. */
+/* Is there what the request wants, in its hands or free? */
+bool gw_compact_goal_reached(const struct gw_compact_run *run);
+
+/* ---- the second planner: evacuate.c, evacuate_one.c ---- */
+
+/* Many regions, or the whole zone; one region for an allocation. Both return the result and fill
+ * run->stats. */
 enum gw_compact_result gw_evacuate(struct gw_compact_run *run);
+enum gw_compact_result gw_evacuate_one(struct gw_compact_run *run);
+
+/* Move all pages out of [start, end), if all can be isolated: 0, or as gw_migrate_pages(). */
+int gw_empty_region(struct gw_compact_run *run, gw_pfn_t start, gw_pfn_t end,
+	const struct gw_migrate_target *target);
+/* Does one free block cover the aligned block at pfn? A hint without the zone lock. */
+bool gw_is_free_block(const struct gw_machine *m, gw_pfn_t pfn, unsigned order);
 
 #endif

@@ -42,7 +42,7 @@ make_room(struct gw_range *r)
 	struct gw_compact_request request = {.order = r->no_room, .mode = GW_MIGRATE_SYNC};
 
 	if (r->no_room >= 0)
-		(void)gw_direct_reclaim(r->m, GW_ALL_NODES, 0, GW_GFP_KERNEL);
+		(void)gw_direct_reclaim(r->m, GW_ALL_NODES, 1, GW_GFP_KERNEL);
 	if (r->no_room > 0)
 		(void)gw_compact_zone(r->m, r->zone->id, &request, NULL);
 	r->no_room = -1;

@@ -282,7 +282,8 @@ isolate_region(struct gw_compact_run *run, gw_pfn_t start, gw_pfn_t end)
 
 		run->stats.migrate_scanned++;
 		if (gw_flags_type(flags) == GW_PAGE_USED) {
-			all = !(flags & GW_PG_HUGETLB) &&
+			/* What it is now need not be what was counted (E3). */
+			all = gw_is_source(run, pfn, flags, GW_ORDERS_MAX) &&
 			      !gw_isolate_page(run->m, pfn, run->request->mode,
 				      n > 1 ? &run->sources : &small);
 			if (all)
@@ -296,19 +297,32 @@ isolate_region(struct gw_compact_run *run, gw_pfn_t start, gw_pfn_t end)
 	return all;
 }
 
-/* Does one free block cover the region? */
-static bool
-is_free(const struct evacuation *ev, gw_pfn_t start)
+bool
+gw_is_free_block(const struct gw_machine *m, gw_pfn_t pfn, unsigned order)
 {
-	const struct gw_machine *m = ev->run->m;
-
-	for (unsigned o = ev->order; o <= m->config.max_order; o++) {
-		uint32_t flags = gw_page_flags(gw_page(m, start & ~(((gw_pfn_t)1 << o) - 1)));
+	for (unsigned o = order; o <= m->config.max_order; o++) {
+		uint32_t flags = gw_page_flags(gw_page(m, pfn & ~(((gw_pfn_t)1 << o) - 1)));
 
 		if (gw_flags_type(flags) == GW_PAGE_BUDDY && gw_flags_order(flags) >= o)
 			return true;
 	}
 	return false;
+}
+
+int
+gw_empty_region(struct gw_compact_run *run, gw_pfn_t start, gw_pfn_t end,
+	const struct gw_migrate_target *target)
+{
+	int err = -EBUSY;
+
+	if (isolate_region(run, start, end))
+		err = run->sources.n == 0
+			      ? 0
+			      : gw_migrate_pages(run->m, &run->sources, target, run->request->mode,
+					GW_MR_COMPACTION, &run->stats.migrate);
+	if (run->sources.n)
+		gw_putback_movable_pages(run->m, &run->sources);
+	return err;
 }
 
 static void
@@ -317,34 +331,13 @@ empty_region(struct evacuation *ev, gw_pfn_t start)
 	struct gw_compact_run *run = ev->run;
 	const struct gw_migrate_target target = {
 		.get_new_page = get_new_page, .put_new_page = put_new_page, .ctx = ev};
-	int err = -EBUSY;
+	int err = gw_empty_region(run, start, start + ((gw_pfn_t)1 << ev->order), &target);
 
-	if (isolate_region(run, start, start + ((gw_pfn_t)1 << ev->order)))
-		err = run->sources.n == 0
-			      ? 0
-			      : gw_migrate_pages(run->m, &run->sources, &target, run->request->mode,
-					GW_MR_COMPACTION, &run->stats.migrate);
-	if (run->sources.n)
-		gw_putback_movable_pages(run->m, &run->sources);
 	/* What was freed waits on this CPU's lists, and merges only from there (D21). */
 	gw_lru_add_drain(run->m);
 	gw_drain_pages(run->m);
-	if (!err && is_free(ev, start))
+	if (!err && gw_is_free_block(run->m, start, ev->order))
 		run->stats.blocks_freed++;
-}
-
-static bool
-goal_reached(const struct evacuation *ev)
-{
-	const struct gw_compact_request *request = ev->run->request;
-	struct gw_zone *zone = ev->run->zone;
-
-	if (gw_compact_captured())
-		return true;
-	if (request->order < 0)
-		return false;
-	return gw_zone_available(zone->machine, zone->id, (unsigned)request->order) >=
-	       (request->count ? request->count : 1);
 }
 
 static enum gw_compact_result
@@ -356,7 +349,7 @@ run_regions(struct evacuation *ev)
 		uint32_t r = ev->sorted[ev->source];
 		const struct region *region = &ev->regions[r];
 
-		if (goal_reached(ev))
+		if (gw_compact_goal_reached(run))
 			return GW_COMPACT_SUCCESS;
 		ev->room -= ev->room < region->room ? ev->room : region->room;
 		if (region->cost == COST_BLOCKED || region->cost > ev->room + run->n_held)
@@ -366,7 +359,7 @@ run_regions(struct evacuation *ev)
 		run->migrate_pfn = region_start(ev, r);
 		empty_region(ev, run->migrate_pfn);
 	}
-	return goal_reached(ev) ? GW_COMPACT_SUCCESS : GW_COMPACT_COMPLETE;
+	return gw_compact_goal_reached(run) ? GW_COMPACT_SUCCESS : GW_COMPACT_COMPLETE;
 }
 
 /* ---- the run ---- */
@@ -417,7 +410,7 @@ gw_evacuate(struct gw_compact_run *run)
 
 	run->migrate_pfn = zone->start;
 	run->free_pfn = zone->end - 1;
-	if (goal_reached(&ev))
+	if (gw_compact_goal_reached(run))
 		return GW_COMPACT_SUCCESS;
 	if (ev.order == 0)
 		return GW_COMPACT_COMPLETE; /* not one frame is free: nothing to rearrange */

@@ -174,10 +174,33 @@ may_compact(const struct slow_alloc *a)
 	return a->order > 0 && a->gfp & GW_GFP_IO;
 }
 
+/*
+ * How much reclaim is to free: for a costly order not just as many frames as are wanted, which
+ * would not be adjacent, but what compaction lacks of room for its copies (D17) in the zone that
+ * lacks least.
+ */
+static uint64_t
+frames_to_free(const struct slow_alloc *a)
+{
+	const struct gw_node *node = &a->m->nodes[a->node];
+	uint64_t block = (uint64_t)1 << a->order, least = UINT64_MAX;
+
+	if (!costly(a) || !may_compact(a) || direct_by(a->m) == GW_DIRECT_OFF)
+		return block;
+	for (unsigned i = 0; i < node->n_zonelist; i++) {
+		const struct gw_zone *zone = &a->m->zones[node->zonelist[i]];
+		uint64_t lacks = gw_compact_lacks_room(zone, a->order);
+
+		if (gw_zone_in(zone, a->nodes) && lacks < least)
+			least = lacks;
+	}
+	return least == UINT64_MAX || least < block ? block : least;
+}
+
 static int
 direct_reclaim(struct slow_alloc *a, gw_pfn_t *out)
 {
-	a->reclaimed = gw_direct_reclaim(a->m, a->nodes, a->order, a->gfp);
+	a->reclaimed = gw_direct_reclaim(a->m, a->nodes, frames_to_free(a), a->gfp);
 	a->no_progress = a->reclaimed && !costly(a) ? 0 : a->no_progress + 1;
 	gw_drain_pages(a->m); /* what was freed stands on a per-CPU list */
 	if (!try_free(a, out))

@@ -15,13 +15,21 @@ wmark_of(unsigned order)
 }
 
 /* CMA pages may hold the copies: they count as free. */
+uint64_t
+gw_compact_lacks_room(const struct gw_zone *zone, unsigned order)
+{
+	uint64_t gap = (uint64_t)2 << order;
+	uint64_t needs = gw_zone_wmark(zone, wmark_of(order)) + gap + zone->lowmem_reserve[0] +
+			 gw_u64_load_relaxed(&zone->nr_free_highatomic) + 1;
+	uint64_t free = gw_u64_load_relaxed(&zone->nr_free);
+
+	return free < needs ? needs - free : 0;
+}
+
 bool
 gw_compact_has_room(const struct gw_zone *zone, unsigned order)
 {
-	uint64_t gap = (uint64_t)2 << order;
-
-	return gw_zone_watermark_ok(
-		zone, 0, gw_zone_wmark(zone, wmark_of(order)) + gap, GW_GFP_MOVABLE, 0);
+	return gw_compact_lacks_room(zone, order) == 0;
 }
 
 static int

@@ -139,6 +139,16 @@ captured(struct gw_capture *capture, const struct gw_machine *m, gw_pfn_t pfn, u
 	return true;
 }
 
+void
+gw_capture_range(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
+{
+	struct gw_machine *m = zone->machine;
+	struct gw_capture *capture = capture_of(zone);
+
+	if (capture && captured(capture, m, pfn, order, gw_pageblock_type(m, pfn)))
+		gw_range_take(zone, pfn, pfn + ((gw_pfn_t)1 << order));
+}
+
 static void
 free_and_merge(struct gw_zone *zone, gw_pfn_t pfn, unsigned order)
 {

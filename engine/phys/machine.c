@@ -184,7 +184,7 @@ init_zone(struct gw_machine *m, unsigned id, const struct gw_zone_config *config
 			gw_page_list_init(&zone->free_area[o].lists[t]);
 	zone->compact.order_failed = (int)m->config.max_order + 1;
 	zone->compact.migrate_pfn[0] = zone->compact.migrate_pfn[1] = zone->start;
-	zone->compact.init_migrate_pfn = zone->start;
+	zone->compact.init_migrate_pfn = zone->compact.evacuate_pfn = zone->start;
 	zone->compact.free_pfn = zone->compact.init_free_pfn = gw_pageblock_start(m, zone->end - 1);
 	zone->pcp = machine_alloc(m, m->config.n_cpus * sizeof(*zone->pcp));
 	if (!zone->pcp)

@@ -74,6 +74,7 @@ struct gw_compact_state {
 	gw_pfn_t free_pfn;
 	gw_pfn_t init_migrate_pfn,
 		init_free_pfn; /* first usable positions found by the last reset */
+	gw_pfn_t evacuate_pfn; /* where evacuate looks next for a region for an allocation */
 	bool flush_skip;       /* a full cycle ended: skip bits are to be cleared before the next */
 };
 
@@ -534,6 +535,10 @@ struct gw_capture {
 	enum gw_migratetype type; /* of the request */
 	gw_pfn_t pfn;		  /* GW_PFN_NONE: not yet */
 };
+
+/* Take an aligned block of the zone, all of it free, if the current task waits for such a one. Zone
+ * lock held. */
+void gw_capture_range(struct gw_zone *zone, gw_pfn_t pfn, unsigned order);
 
 /* ---- allocation without compaction ---- */
 

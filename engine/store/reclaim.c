@@ -496,14 +496,14 @@ gw_reclaim_for_memcg(struct gw_machine *m, unsigned node, struct gw_memcg *memcg
 }
 
 uint64_t
-gw_direct_reclaim(struct gw_machine *m, uint64_t nodes, unsigned order, gw_gfp_t gfp)
+gw_direct_reclaim(struct gw_machine *m, uint64_t nodes, uint64_t n, gw_gfp_t gfp)
 {
 	struct gw_reclaim_run run = {
 		.m = m, .gfp = gfp, .by = direct(), .wanted = GW_RECLAIM_BATCH};
 
 	gw_might_sleep();
-	if (run.wanted < (uint64_t)1 << order)
-		run.wanted = (uint64_t)1 << order;
+	if (run.wanted < n)
+		run.wanted = n;
 	gw_count(m, GW_VM_ALLOCSTALL, 1);
 	reclaim_nodes(&run, nodes & m->memory_nodes);
 	return run.freed;

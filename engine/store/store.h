@@ -181,8 +181,9 @@ void gw_memcg_migrate(struct gw_machine *m, gw_pfn_t dst, gw_pfn_t src);
 /* Wake the background reclaim of these nodes, those of them that have memory, for a request of this
  * order. Never sleeps. */
 void gw_wake_kswapd(struct gw_machine *m, uint64_t nodes, unsigned order);
-/* An allocation of `order` from these nodes found nothing: frames freed. Counts allocstall. */
-uint64_t gw_direct_reclaim(struct gw_machine *m, uint64_t nodes, unsigned order, gw_gfp_t gfp);
+/* An allocation from these nodes lacks n frames: frees as many, or a batch if that is more. Returns
+ * what it has freed. Counts allocstall. */
+uint64_t gw_direct_reclaim(struct gw_machine *m, uint64_t nodes, uint64_t n, gw_gfp_t gfp);
 /* Frames of a node that reclaim might free: of files, and anonymous ones if there is swap. */
 uint64_t gw_reclaimable(const struct gw_machine *m, unsigned node);
 /* Reclaim these isolated pages (MADV_PAGEOUT); those left are put back. Returns frames freed. */

@@ -29,6 +29,9 @@ storm_compact(struct storm_thread *t)
 		.ignore_skip = storm_below(t, 2),
 	};
 
+	/* Who compacts for everybody's allocations from now on. */
+	(void)!gw_compact_set_direct(
+		t->s->m, storm_below(t, 2) ? GW_DIRECT_SCANNERS : GW_DIRECT_EVACUATE);
 	if (storm_below(t, 4) == 0)
 		gw_compact_all_zones(t->s->m);
 	else
