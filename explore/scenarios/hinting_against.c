@@ -14,7 +14,6 @@
 
 struct against {
 	struct gw_large large; /* first: its functions know nothing of the rest */
-	struct gw_mm *child;
 	uint64_t value;
 	int err; /* of the reader */
 };
@@ -42,7 +41,7 @@ setup(void *state)
 	int err = gw_nodes_machine(GW_SMALL_FRAMES / 2, 3, &l->m);
 
 	if (!err)
-		err = gw_large_make(l, 0x200000, GW_LARGE_FRAMES * GW_PAGE_SIZE);
+		err = gw_large_make(l, GW_LARGE_ORDER, 0x200000, GW_LARGE_PARTS * GW_PAGE_SIZE);
 	return err ? err : make_hinting(l);
 }
 
@@ -52,7 +51,7 @@ read_page(void *state)
 {
 	struct against *a = state;
 
-	a->err = gw_cpu_load(a->large.mm, a->large.addr + 2 * GW_PAGE_SIZE, &a->value);
+	a->err = gw_cpu_load(a->large.mm, gw_large_part(&a->large, 2), &a->value);
 }
 
 /* Whatever came of the other task, nothing is lost, and the page did not stay under way. */
@@ -63,7 +62,7 @@ check_read(const struct against *a)
 
 	gw_explore_check(a->err == 0 && a->value == 3);
 	gw_explore_check(pfn != GW_PFN_NONE);
-	gw_large_check_bytes(a->large.mm, a->large.addr);
+	gw_large_check_bytes(&a->large, a->large.mm);
 }
 
 static void
@@ -99,30 +98,13 @@ const struct gw_explore_scenario gw_scenario_hinting_split = {
 /* ---- fork ---- */
 
 static void
-fork_space(void *state)
-{
-	struct against *a = state;
-
-	a->large.err = gw_mm_fork(a->large.mm, &a->child);
-}
-
-static void
 check_fork(void *state)
 {
 	const struct against *a = state;
 
 	gw_explore_check(a->large.err == 0);
 	check_read(a);
-	gw_large_check_bytes(a->child, a->large.addr);
-}
-
-static void
-teardown_fork(void *state)
-{
-	struct against *a = state;
-
-	gw_mm_put(a->child);
-	gw_large_teardown(&a->large);
+	gw_large_check_bytes(&a->large, a->large.child);
 }
 
 const struct gw_explore_scenario gw_scenario_hinting_fork = {
@@ -131,10 +113,10 @@ const struct gw_explore_scenario gw_scenario_hinting_fork = {
 	.story = "a fork copies entries of a page that a hinting fault moves, and the child's stay",
 	.state_size = sizeof(struct against),
 	.setup = setup,
-	.tasks = {{.name = "parent", .run = fork_space},
+	.tasks = {{.name = "parent", .run = gw_large_fork},
 		{.name = "reader", .run = read_page, .cpu = 1}},
 	.check = check_fork,
-	.teardown = teardown_fork,
+	.teardown = gw_large_teardown,
 	.describe = gw_large_describe,
 };
 
@@ -144,14 +126,9 @@ static void
 check_unmap(void *state)
 {
 	struct against *a = state;
-	uint64_t value;
 
-	gw_explore_check(a->large.err == 0 && a->err == 0 && a->value == 3);
-	for (unsigned i = 0; i < GW_LARGE_FRAMES; i++) {
-		int err = gw_cpu_load(a->large.mm, a->large.addr + i * GW_PAGE_SIZE, &value);
-
-		gw_explore_check(i == 1 ? err != 0 : err == 0 && value == i + 1);
-	}
+	gw_explore_check(a->err == 0 && a->value == 3);
+	gw_large_check_unmap(state);
 	check_moved(a);
 }
 
@@ -171,22 +148,14 @@ const struct gw_explore_scenario gw_scenario_hinting_unmap = {
 /* ---- another fault ---- */
 
 static void
-add_ten(void *state)
-{
-	struct gw_large *l = state;
-
-	l->err = gw_cpu_add(l->mm, l->addr + GW_PAGE_SIZE, 10, NULL);
-}
-
-static void
 check_add(void *state)
 {
-	struct against *a = state;
+	const struct against *a = state;
 	uint64_t sum;
 
 	gw_explore_check(a->large.err == 0);
 	gw_explore_check(
-		gw_cpu_add(a->large.mm, a->large.addr + GW_PAGE_SIZE, (uint64_t)-10, &sum) == 0);
+		gw_cpu_add(a->large.mm, gw_large_part(&a->large, 1), (uint64_t)-10, &sum) == 0);
 	check_read(a);
 }
 
@@ -196,7 +165,7 @@ const struct gw_explore_scenario gw_scenario_hinting_twice = {
 	.story = "tasks of two nodes meet one page's hints, and a write is lost in the move",
 	.state_size = sizeof(struct against),
 	.setup = setup,
-	.tasks = {{.name = "writer", .run = add_ten},
+	.tasks = {{.name = "writer", .run = gw_large_write},
 		{.name = "reader", .run = read_page, .cpu = 1}},
 	.check = check_add,
 	.teardown = gw_large_teardown,
@@ -205,29 +174,15 @@ const struct gw_explore_scenario gw_scenario_hinting_twice = {
 
 /* ---- a huge entry that is split ---- */
 
-/* A huge page, of which the first words are looked at; its entry hints. */
 static int
 setup_huge(void *state)
 {
-	const struct gw_thp_tunables thp = {
-		.enabled = GW_THP_ALWAYS, .orders = 1u << GW_PMD_ORDER, .max_ptes_none = 511};
 	struct gw_large *l = state;
 	int err = gw_nodes_machine((gw_pfn_t)4 << GW_PMD_ORDER, GW_PMD_ORDER, &l->m);
 
 	if (!err)
-		err = gw_machine_set_thp(l->m, &thp);
-	if (!err)
-		err = gw_small_space(l->m, "space", &l->mm);
-	if (!err)
-		err = gw_mmap(l->mm, GW_HUGE_AT, GW_HUGE_BYTES, GW_PROT_READ | GW_PROT_WRITE,
-			GW_MAP_FIXED, &l->addr);
-	for (unsigned i = 0; i < GW_LARGE_FRAMES && !err; i++)
-		err = gw_cpu_store(l->mm, l->addr + i * GW_PAGE_SIZE, i + 1);
-	if (err)
-		return err;
-	gw_lru_add_drain_all(l->m);
-	l->pfn = gw_small_pfn(l->mm, l->addr);
-	return make_hinting(l);
+		err = gw_large_make(l, GW_PMD_ORDER, GW_HUGE_AT, GW_HUGE_BYTES);
+	return err ? err : make_hinting(l);
 }
 
 /* The last frame goes, so the entry is split. */
