@@ -9,6 +9,7 @@
 #include <sched.h>
 
 #include "ksm_fixture.h"
+#include "walk_probe.h"
 
 /* ---- merging ---- */
 
@@ -387,43 +388,19 @@ places_follow_their_vmas(void **state)
 	verify_all(g, NULL);
 }
 
-struct locks {
-	unsigned places, open;
-};
-
-static bool
-try_its_lock(struct gw_rmap_walk *walk, struct gw_vma *vma, gw_vaddr_t addr)
-{
-	gw_rwlock *lock = gw_anon_vma_lock(walk->anon_vma);
-	struct locks *seen = walk->ctx;
-
-	(void)vma;
-	(void)addr;
-	seen->places++;
-	if (gw_rw_write_trylock(lock)) {
-		seen->open++;
-		gw_rw_write_unlock(lock);
-	}
-	return true;
-}
-
 /* R5: at each place of a merged page the walk holds the lock of the family there: no VMA changes
  * while it computes an address. */
 static void
 walks_lock_each_place(void **state)
 {
 	struct merger *g = *state;
-	struct locks seen = {0, 0};
-	struct gw_rmap_walk walk = {.visit = try_its_lock, .ctx = &seen};
+	struct walk_probe seen;
 
 	fill(g, g->a, 0, 7);
 	fill(g, g->b, 0, 7);
 	fill(g, g->c, 2, 7);
 	rounds(g, 2);
-	walk.page = frame_of(g, g->a, 0);
-	gw_page_lock(g->m, walk.page);
-	gw_rmap_walk(g->m, &walk);
-	gw_page_unlock(g->m, walk.page);
+	seen = probe_walk(g->m, frame_of(g, g->a, 0), NULL, NULL);
 	assert_int_equal(seen.places, 3);
 	assert_int_equal(seen.open, 0);
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "cached_fixture.h"
+#include "walk_probe.h"
 #include "godwit/compact.h"
 
 /* What the linker's --wrap saw of a page when it was unlocked last. */
@@ -120,6 +121,32 @@ mapped_page_moves(void **state)
 	gw_mm_put(mm[1]);
 	assert_int_equal(gw_mapping_sync(mv->file), 0);
 	assert_int_equal(file->store->bytes[SEVEN][0], 100); /* still known to be dirty */
+	close_file(file);
+}
+
+/* R5: the walk to who maps a page of a file holds the file's lock; so does who changes a VMA of it.
+ */
+static void
+walks_lock_the_file(void **state)
+{
+	struct mover *mv = *state;
+	struct file *file = file_of(mv, store_ops, 0);
+	struct gw_mm *mm = new_space(mv->s);
+	struct walk_probe seen;
+	struct gw_vma *vma;
+
+	for (unsigned i = 0; i < 2; i++)
+		(void)peek(mm, map_file(mm, mv->file, GW_MAP_SHARED) + SEVEN * PAGE);
+	seen = probe_walk(mv->m, cached_page(mv), NULL, &mv->file->rmap_lock);
+	assert_int_equal(seen.places, 2);
+	assert_int_equal(seen.open, 0);
+	vma = gw_vma_find(mm, 0);
+	gw_vma_change_begin(vma);
+	assert_false(gw_rw_read_trylock(&mv->file->rmap_lock));
+	gw_vma_change_end(vma);
+	assert_true(gw_rw_read_trylock(&mv->file->rmap_lock));
+	gw_rw_read_unlock(&mv->file->rmap_lock);
+	gw_mm_put(mm);
 	close_file(file);
 }
 
@@ -702,6 +729,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(cached_page_moves),
 		T(mapped_page_moves),
+		T(walks_lock_the_file),
 		T(dirty_page_moves),
 		T(mlocked_page_moves),
 		T(charge_moves),

@@ -14,6 +14,7 @@
 
 #include "anon_fixture.h"
 #include "bug_counter.h"
+#include "walk_probe.h"
 
 /* w->page locked, with migration entries for its entries. */
 static struct gw_anon_vma *
@@ -301,6 +302,28 @@ migration_ends_in_a_fork(void **state)
 		gw_mm_put(child);
 	}
 	assert_true(forking.at > 4); /* the child, its VMA, links */
+}
+
+/* ---- R5 ---- */
+
+/* R5: at each place of a page the walk holds the root's lock: no VMA of the family changes while it
+ * computes an address. */
+static void
+walks_lock_the_family(void **state)
+{
+	struct world *w = *state;
+	struct gw_anon_vma *anon_vma;
+	struct walk_probe seen;
+	struct gw_mm *child;
+
+	new_page(w, 5);
+	assert_int_equal(gw_mm_fork(w->mm, &child), 0);
+	anon_vma = gw_page_get_anon_vma(w->m, w->page);
+	seen = probe_walk(w->m, w->page, anon_vma, NULL);
+	gw_anon_vma_put(anon_vma);
+	assert_int_equal(seen.places, 2);
+	assert_int_equal(seen.open, 0);
+	gw_mm_put(child);
 }
 
 /* ---- R4 ---- */
@@ -600,6 +623,7 @@ main(void)
 		T(dying_anon_vma_is_not_taken),
 		T(last_entry_goes_in_the_lookup),
 		T(migration_ends_in_a_fork),
+		T(walks_lock_the_family),
 		T(dangling_entry_is_a_bug),
 		T(stack_is_temporary_while_it_moves),
 		T(entry_stays_while_it_is_looked_at),
