@@ -29,7 +29,7 @@
  * already, or there were none, and halved while they are not, between the bounds of the tunables.
  *
  * Invariants
- *   X1  only present entries hint; an entry's hint comes and goes under its leaf lock
+ *   X1  only present entries hint; an entry's hint comes and goes under its lock
  *   X2  of several tasks that ask for a scan one scans: who changes hinting.next to SCANNING
  */
 #include "engine/store/store.h"
