@@ -5,7 +5,8 @@
 Prints "PASSED FAILED SKIPPED" and, on standard error, a line for every failure. Counted is
 what the programs said, line by line in TAP; what they did not say counts against them:
 
-  T1  a test that was planned and never reported (the program died) has failed
+  T1  a test that was planned and never reported has failed; the program's status says how it died
+      (negative: by that signal)
   T2  a program that reports no failure but ends with an error has one failure more
       (a sanitizer's finding at exit, a timeout)
   T3  a program that reports nothing at all has failed
@@ -36,9 +37,10 @@ def count_program(run):
             passed += 1
 
     reported = passed + skipped + len(failures)
-    failures += ["planned, never reported"] * (planned - reported)
+    status = f"{run['result'].lower()}, status {run.get('returncode')}"
+    failures += [f"planned, never reported: {status}"] * (planned - reported)
     if run["result"] in ("FAIL", "ERROR", "TIMEOUT", "INTERRUPT") and not failures:
-        failures.append(f"ended with {run['result'].lower()}, status {run.get('returncode')}")
+        failures.append(f"ended with {status}")
     elif reported == 0 and planned == 0:
         failures.append("reported nothing")
     return passed, skipped, failures

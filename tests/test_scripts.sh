@@ -32,12 +32,14 @@ finding() {
 	scripts/rules.sh "$scratch/tree" | grep -oE 'R[0-9]' | tr '\n' ' '
 }
 
-echo 1..22
+echo 1..23
 check 'passes are counted' '2 0 0' "$(count OK 0 '1..2\nok 1 - a\nok 2 - b')"
 check 'failures are counted' '1 1 0' "$(count FAIL 1 '1..2\nok 1 - a\nnot ok 2 - b')"
 check 'skips are not failures' '1 0 1' "$(count OK 0 '1..2\nok 1 - a\nnot ok 2 # SKIP b')"
 check 'T1: tests that a dead program owes have failed' '1 2 0' \
 	"$(count FAIL -11 '1..3\nok 1 - a')"
+check 'T1: and how it died is said' 'x: planned, never reported: fail, status -11' \
+	"$(count FAIL -11 '1..1' >/dev/null; scripts/tap_count.py "$scratch/log.json" 2>&1 >/dev/null)"
 check 'T2: a finding at exit is a failure' '1 1 0' "$(count FAIL 23 '1..1\nok 1 - a')"
 check 'T2: a time limit is a failure' '1 1 0' "$(count TIMEOUT -15 '1..1\nok 1 - a')"
 check 'T3: silence is a failure' '0 1 0' "$(count OK 0 '')"
