@@ -12,6 +12,8 @@
  *       order GW_PMD_ORDER
  *   D3  from huge entry to table in one exchange: a CPU's walk, or whoever looks without a lock,
  *       sees one or the other, never nothing. Its CPUs owe nothing: what they may do stays the same
+ *   D4  a word that moves stands at its new place before it goes from the old one: a walk of rmap
+ *       that finds nothing at one place, for which it takes no lock, goes on to the other (R9)
  */
 #include "engine/virt/rmap.h"
 #include "engine/virt/virt_internal.h"
@@ -178,7 +180,8 @@ gw_pmd_move(struct gw_mm *mm, gw_vaddr_t from, gw_vaddr_t to, uint64_t len)
 		(void)gw_pte_of(mm, from, &leaf_lock);
 	if (leaf_lock)
 		gw_spin_lock(leaf_lock);
-	gw_u64_store_release(dst, gw_u64_xchg_acq_rel(src, 0));
+	gw_u64_store_release(dst, gw_u64_load_relaxed(src));	   /* D4 */
+	(void)gw_u64_or_relaxed(dst, gw_u64_xchg_acq_rel(src, 0)); /* what CPUs have marked */
 	if (leaf_lock)
 		gw_spin_unlock(leaf_lock);
 	gw_spin_unlock(&mm->table_lock);

@@ -269,6 +269,18 @@ gw_large_check_unmap(void *state)
 	}
 }
 
+/* Grown, it does not fit where it is. */
+void
+gw_large_move(void *state)
+{
+	struct gw_large *l = state;
+	gw_vaddr_t to = 0;
+
+	l->err = gw_mremap(l->mm, l->addr, GW_HUGE_BYTES, 4 * GW_HUGE_BYTES, &to);
+	gw_explore_check(to && to != l->addr);
+	l->addr = to;
+}
+
 /* One new page is to be had: ten passes make more runs. */
 static int
 new_page_once(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)

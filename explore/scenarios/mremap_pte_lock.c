@@ -71,3 +71,18 @@ const struct gw_explore_scenario gw_scenario_mremap_pte_lock = {
 	.teardown = gw_single_teardown,
 	.describe = describe,
 };
+
+/* The same of a huge entry, which once went from one place before it stood at the other: a look
+ * without a lock was wrong there, too. Found by split-huge-mremap. */
+const struct gw_explore_scenario gw_scenario_mremap_huge = {
+	.name = "mremap-huge",
+	.row = "R9",
+	.story = "a huge entry is between its two places when its migration looks for it",
+	.state_size = sizeof(struct gw_large),
+	.setup = gw_large_setup_huge,
+	.tasks = {{.name = "migrator", .run = gw_large_migrate},
+		{.name = "mover", .run = gw_large_move, .cpu = 1}},
+	.check = gw_large_check_moved,
+	.teardown = gw_large_teardown,
+	.describe = gw_large_describe,
+};

@@ -34,6 +34,7 @@ extern const struct gw_explore_scenario gw_scenario_ksm_walk_lock;
 extern const struct gw_explore_scenario gw_scenario_local_lru_drain;
 extern const struct gw_explore_scenario gw_scenario_mapped_recheck;
 extern const struct gw_explore_scenario gw_scenario_misplaced_preconditions;
+extern const struct gw_explore_scenario gw_scenario_mremap_huge;
 extern const struct gw_explore_scenario gw_scenario_mremap_pte_lock;
 extern const struct gw_explore_scenario gw_scenario_newpage_trylock;
 extern const struct gw_explore_scenario gw_scenario_no_touch_after_drop;
@@ -54,6 +55,7 @@ extern const struct gw_explore_scenario gw_scenario_split_huge_exit;
 extern const struct gw_explore_scenario gw_scenario_split_huge_fault;
 extern const struct gw_explore_scenario gw_scenario_split_huge_fork;
 extern const struct gw_explore_scenario gw_scenario_split_huge_migrate;
+extern const struct gw_explore_scenario gw_scenario_split_huge_mremap;
 extern const struct gw_explore_scenario gw_scenario_split_huge_pin;
 extern const struct gw_explore_scenario gw_scenario_split_huge_reclaim;
 extern const struct gw_explore_scenario gw_scenario_split_huge_twice;
@@ -267,6 +269,8 @@ void gw_large_check_write(void *state);
 /* Unmaps the second quarter's first frame; the others keep their bytes. */
 void gw_large_unmap(void *state);
 void gw_large_check_unmap(void *state);
+/* Moves all of the mapping, which is of a huge page, to another place of the address space. */
+void gw_large_move(void *state);
 /* Isolates the page and tries once to move it; makes a huge page of its range; isolates and
  * reclaims it, to swap: the page may be elsewhere, or somebody else's. */
 void gw_large_migrate(void *state);

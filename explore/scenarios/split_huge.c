@@ -112,6 +112,20 @@ const struct gw_explore_scenario gw_scenario_split_huge_collapse = {
 	.describe = gw_large_describe,
 };
 
+const struct gw_explore_scenario gw_scenario_split_huge_mremap = {
+	.name = "split-huge-mremap",
+	.row = "R9, B6",
+	.story = "a huge entry moves while its page is split, as an entry or as a table, and some "
+		 "piece is not found",
+	.state_size = sizeof(struct gw_large),
+	.setup = gw_large_setup_huge,
+	.tasks = {{.name = "splitter", .run = gw_large_split},
+		{.name = "mover", .run = gw_large_move, .cpu = 1}},
+	.check = gw_large_check,
+	.teardown = gw_large_teardown,
+	.describe = gw_large_describe,
+};
+
 const struct gw_explore_scenario gw_scenario_split_huge_reclaim = {
 	.name = "split-huge-reclaim",
 	.row = "B3, B6",
