@@ -93,15 +93,11 @@ without_a_block_it_is_split(void **state)
 	unhog(x->w, &h);
 }
 
-/* What is demoted to make room for a huge page is counted as whose request it is: a task's, or
- * khugepaged's. */
+/* A huge page for the first range would be on node 0, which is full of what two ranges use, cold.
+ */
 static void
-demotions_have_a_counter(void **state)
+full_of_cold_pages(struct world *x, struct hog *h)
 {
-	struct world *x = *state;
-	struct gw_khugepaged k;
-	struct hog h;
-
 	x->w->numa.demotion = true;
 	set_numa(x->w);
 	use_orders(x->s, 0);
@@ -110,7 +106,18 @@ demotions_have_a_counter(void **state)
 	use_orders(x->s, 1u << GW_HUGE_ORDER);
 	cool(x, 2);
 	bind_range(x->mm, HUGE_AT, FRAMES_PER_HUGE, policy(GW_POLICY_BIND, 1));
-	hog(x->w, &h, 0, 5);
+	hog(x->w, h, 0, 5);
+}
+
+/* What is demoted to make room for a huge page is counted as whose request it is: khugepaged's, */
+static void
+demotions_for_khugepaged(void **state)
+{
+	struct world *x = *state;
+	struct gw_khugepaged k;
+	struct hog h;
+
+	full_of_cold_pages(x, &h);
 	use(x, 0, 3); /* it collapses nothing that nobody uses */
 	gw_khugepaged_init(&k);
 	k.pages_to_scan = FRAMES_PER_HUGE;
@@ -120,10 +127,20 @@ demotions_have_a_counter(void **state)
 		events(x->w, GW_VM_PGDEMOTE_KHUGEPAGED), events(x->w, GW_VM_PGSTEAL_KHUGEPAGED));
 	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_DIRECT), 0);
 	unhog(x->w, &h);
-	hog(x->w, &h, 0, 5);
-	cool(x, 2);
+	assert_frames(x->mm, HUGE_AT, 2 * FRAMES_PER_HUGE);
+}
+
+/* or a task's. */
+static void
+demotions_for_a_task(void **state)
+{
+	struct world *x = *state;
+	struct hog h;
+
+	full_of_cold_pages(x, &h);
 	assert_true(gw_collapse(x->mm, HUGE_AT, TABLE, NULL) <= 0);
 	assert_true(events(x->w, GW_VM_PGDEMOTE_DIRECT) > 0);
+	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_KHUGEPAGED), 0);
 	assert_int_equal(events(x->w, GW_VM_PGDEMOTE_PROACTIVE), 0);
 	unhog(x->w, &h);
 	assert_frames(x->mm, HUGE_AT, 2 * FRAMES_PER_HUGE);
@@ -186,7 +203,8 @@ main(void)
 		T(large_pages_go_down_whole),
 		T(used_page_stays),
 		T(without_a_block_it_is_split),
-		T(demotions_have_a_counter),
+		T(demotions_for_khugepaged),
+		T(demotions_for_a_task),
 		T(hot_page_goes_up_whole),
 		T(the_limit_counts_frames),
 	};
