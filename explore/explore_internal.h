@@ -10,7 +10,7 @@
 #define GW_EXPLORE_INTERNAL_H
 
 #include "engine/sync/sync.h"
-#include "godwit/explore.h"
+#include "explore/schedule.h"
 
 #define GW_X_TASKS GW_EXPLORE_TASKS
 
@@ -140,16 +140,6 @@ struct gw_x_name {
 	const char *name;
 };
 
-/* A part of a schedule: steps of one task. */
-struct gw_x_part {
-	uint32_t task, n;
-};
-
-struct gw_x_schedule {
-	struct gw_x_part *parts;
-	size_t n, room;
-};
-
 /* How the next task is chosen. */
 enum gw_x_mode {
 	GW_X_SEARCH, /* nodes say */
@@ -264,16 +254,10 @@ GW_NORETURN void gw_x_found(
 /* What cannot be decided (no memory): the run ends, and the search. */
 GW_NORETURN void gw_x_give_up(struct gw_explorer *x);
 
-/* ---- schedule.c ---- */
+/* ---- schedule.c, with what schedule.h has ---- */
 
-GW_MUST_CHECK int gw_x_schedule_parse(
-	const char *text, unsigned n_tasks, struct gw_x_schedule *out);
 /* Of the run that is over, without what the usual choice would do anyway. */
 GW_MUST_CHECK int gw_x_schedule_of_run(const struct gw_explorer *x, struct gw_x_schedule *out);
-GW_MUST_CHECK int gw_x_schedule_add(struct gw_x_schedule *s, unsigned task, uint32_t n);
-/* NULL: no memory. The caller frees it. */
-char *gw_x_schedule_text(const struct gw_x_schedule *s);
-void gw_x_schedule_free(struct gw_x_schedule *s);
 
 /* ---- minimise.c ---- */
 

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "explore/explore_internal.h"
+#include "explore/schedule.h"
 
 /* Tasks that there are, each with steps, and no task twice in a row: the shortest text for it. */
 static void
@@ -42,7 +42,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct gw_x_schedule schedule = {0};
-	unsigned n_tasks = size ? data[0] % GW_X_TASKS + 1 : 1;
+	unsigned n_tasks = size ? data[0] % GW_EXPLORE_TASKS + 1 : 1;
 	char *text = size ? strndup((const char *)data + 1, size - 1) : strdup("");
 	int ret;
 
