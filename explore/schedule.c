@@ -24,8 +24,8 @@ gw_x_schedule_add(struct gw_x_schedule *s, unsigned task, uint32_t n)
 	return 0;
 }
 
-#define STEPS_MAX (UINT32_MAX / 2) /* in all: parts of one task that follow each other are added   \
-				    */
+/* In all: parts of one task that follow each other are added. */
+#define STEPS_MAX (UINT32_MAX / 2)
 
 int
 gw_x_schedule_parse(const char *text, unsigned n_tasks, struct gw_x_schedule *out)
