@@ -353,24 +353,6 @@ test_exec_stack(void **state)
 	gw_mm_put(mm);
 }
 
-/* The last user takes all with it, earlier ones nothing; numbers are never given twice. */
-static void
-test_users(void **state)
-{
-	struct spaces *s = *state;
-	struct gw_mm *mm = new_space(s), *other = new_space(s);
-	gw_vaddr_t a = map(mm, 1);
-
-	assert_int_not_equal(gw_mm_id(mm), gw_mm_id(other));
-	assert_int_not_equal(gw_mm_id(mm), 0);
-	poke(mm, a, 3);
-	gw_mm_get(mm);
-	gw_mm_put(mm);
-	assert_int_equal(peek(mm, a), 3);
-	gw_mm_put(mm);
-	gw_mm_put(other);
-}
-
 /* ---- failing allocations ---- */
 
 /* What an address space says of 16 pages, 0xbad for what cannot be read. */
@@ -768,7 +750,6 @@ main(void)
 		TEST(test_mlock),
 		TEST(test_stack_grows),
 		TEST(test_exec_stack),
-		TEST(test_users),
 		TEST(test_failed_allocations),
 		cmocka_unit_test(test_no_frames),
 		TEST(test_random_against_model),

@@ -97,7 +97,7 @@ get_mm(struct gw_ksm_slot *slot)
 
 	gw_spin_lock(&slot->ksm->lock);
 	mm = slot->mm;
-	if (mm && !gw_ref_get_unless_zero(&mm->users))
+	if (mm && !gw_mm_get_unless_zero(mm))
 		mm = NULL;
 	gw_spin_unlock(&slot->ksm->lock);
 	return mm;

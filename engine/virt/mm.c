@@ -34,6 +34,7 @@ init(struct gw_mm *mm, struct gw_machine *m)
 	mm->machine = m;
 	mm->id = gw_u32_add_relaxed(&m->mm_ids, 1) + 1;
 	gw_ref_set(&mm->users, 1);
+	gw_ref_set(&mm->count, 1);
 	gw_rw_init(&mm->mmap_lock, GW_RANK_MMAP);
 	gw_mutex_init(&mm->hugetlb_mutex, GW_RANK_HUGETLB);
 	gw_spin_init(&mm->table_lock, GW_RANK_PAGETABLE);
@@ -88,7 +89,28 @@ gw_mm_put(struct gw_mm *mm)
 	gw_rw_write_unlock(&mm->mmap_lock);
 	gw_put_page(m, mm->root); /* no CPU runs in it: nobody walks */
 	gw_mm_set_memcg(mm, NULL);
-	m->ops->release(m->ctx, mm, sizeof(*mm));
+	gw_mm_drop(mm);
+}
+
+bool
+gw_mm_get_unless_zero(struct gw_mm *mm)
+{
+	return gw_ref_get_unless_zero(&mm->users);
+}
+
+void
+gw_mm_grab(struct gw_mm *mm)
+{
+	gw_ref_get(&mm->count);
+}
+
+void
+gw_mm_drop(struct gw_mm *mm)
+{
+	struct gw_machine *m = mm->machine;
+
+	if (gw_ref_put(&mm->count))
+		m->ops->release(m->ctx, mm, sizeof(*mm));
 }
 
 uint32_t

@@ -18,7 +18,8 @@
  *                    array in the mm (split locks). Two: in the order of their addresses
  *
  * Lifetimes
- *   mm       users: who runs in it; the last gw_mm_put() unmaps all and frees it
+ *   mm       users: who runs in it; the last gw_mm_put() unmaps all. count: who knows it, all users
+ *            together once; the last gw_mm_drop() frees it
  *   tables   a table is freed by whoever unmaps the last of its range with mmap_lock held for
  *            writing, after the flush that ends every CPU's walk over it
  */
@@ -87,7 +88,7 @@ struct gw_mm {
 	uint8_t *frames; /* the bytes of frame 0, behind which are all others': page tables */
 	gw_pfn_t root;	 /* the top table's frame */
 	uint32_t id;	 /* of the machine's address spaces, never reused: TLB tag; from 1 */
-	gw_refcount users;
+	gw_refcount users, count;
 	gw_rwlock mmap_lock;
 	struct gw_itree vmas;	/* guarded by mmap_lock */
 	uint64_t n_vmas;	/* the same */

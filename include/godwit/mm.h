@@ -64,9 +64,22 @@ enum gw_advice {
  */
 GW_MUST_CHECK int gw_mm_create(struct gw_machine *m, struct gw_mm **out);
 
-/* One more user; give a user up: the last one unmaps everything and frees the address space. */
+/*
+ * One more user; give a user up: the last one unmaps everything. Its object is freed with its last
+ * count, of which all users together have one. Any attached task; the last put sleeps.
+ */
 void gw_mm_get(struct gw_mm *mm);
 void gw_mm_put(struct gw_mm *mm);
+
+/*
+ * One more count; give a count up. Whoever has one, but is no user, may call gw_mm_id(),
+ * gw_mm_drop() and gw_mm_get_unless_zero(): one more user, or false, since the last one has gone.
+ * Any task, at any time; none sleeps. For those who come back to an address space now and then, and
+ * need not keep its memory for that.
+ */
+void gw_mm_grab(struct gw_mm *mm);
+void gw_mm_drop(struct gw_mm *mm);
+GW_MUST_CHECK bool gw_mm_get_unless_zero(struct gw_mm *mm);
 
 /*
  * Copy an address space: private pages are shared until written (copy-on-write).
