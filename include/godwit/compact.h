@@ -98,7 +98,8 @@ bool gw_compact_restarting(struct gw_machine *m, unsigned zone, unsigned order);
 
 /*
  * What an allocation does that finds no block of its order: compact with the scanners, as Linux
- * does, at first; with EVACUATE, which looks at all of a zone each time; or nothing but reclaim.
+ * does, at first; with EVACUATE, which isolates the cheapest region of a part of the zone, and of
+ * the next part if that cannot be emptied; or nothing but reclaim.
  */
 enum gw_direct_compaction { GW_DIRECT_SCANNERS, GW_DIRECT_EVACUATE, GW_DIRECT_OFF };
 /* From the next allocation on. Background compaction stays as it is. 0 or -EINVAL. Any thread. */
