@@ -8,6 +8,7 @@
 #include "engine/virt/policy.h"
 #include "godwit/swap.h"
 #include "huge_fixture.h"
+#include "program_fixture.h"
 #include "test.h"
 
 #define SLOTS (4 * FRAMES_PER_HUGE)
@@ -542,36 +543,6 @@ steps(void **state)
 
 /* ---- threads ---- */
 
-#define ROUNDS 60
-
-struct run {
-	struct spaces *s;
-	struct gw_mm *mm;
-	gw_atomic_u32 stop;
-	uint64_t mistakes;
-};
-
-/* Adds one to each page's own word, and knows what it must be. */
-static void *
-program(void *arg)
-{
-	struct run *r = arg;
-	struct gw_task task;
-	uint64_t before;
-
-	if (gw_task_attach(&task, r->s->m, 1))
-		abort();
-	for (unsigned round = 0; round < ROUNDS; round++)
-		for (unsigned i = 0; i < FRAMES_PER_HUGE; i += 3) {
-			if (gw_cpu_add(r->mm, HUGE_AT + i * PAGE + 8, 1, &before))
-				abort();
-			r->mistakes += before != round;
-		}
-	gw_u32_store_release(&r->stop, 1);
-	gw_task_detach(&task);
-	return NULL;
-}
-
 static int
 get_new(void *ctx, struct gw_machine *m, gw_pfn_t src, unsigned order, gw_pfn_t *dst)
 {
@@ -598,34 +569,34 @@ move_some(struct gw_machine *m, gw_pfn_t from)
 static void *
 undoer(void *arg)
 {
-	struct run *r = arg;
-	struct gw_machine *m = r->s->m;
+	const struct program *p = arg;
+	struct gw_machine *m = p->m;
 	struct gw_task task;
 
 	if (gw_task_attach(&task, m, 0))
 		abort();
-	for (unsigned round = 0; !gw_u32_load_acquire(&r->stop); round++) {
+	for (unsigned round = 0; !program_is_done(p); round++) {
 		struct gw_mm *child = NULL;
 		gw_vaddr_t at = HUGE_AT + round * 7 % FRAMES_PER_HUGE * PAGE;
 
 		switch (round % 5) {
 		case 0:
-			if (!gw_mm_fork(r->mm, &child))
+			if (!gw_mm_fork(p->mm, &child))
 				gw_mm_put(child);
 			break;
 		case 1:
-			gw_split_pmd(r->mm, HUGE_AT);
+			gw_split_pmd(p->mm, HUGE_AT);
 			break;
 		case 2:
-			(void)!gw_madvise(r->mm, at, PAGE, GW_MADV_COLD);
+			(void)!gw_madvise(p->mm, at, PAGE, GW_MADV_COLD);
 			break;
 		case 3:
-			gw_split_pmd(r->mm, HUGE_AT);
+			gw_split_pmd(p->mm, HUGE_AT);
 			move_some(m, round / 5 * 1024 % m->n_frames);
 			break;
 		default:
-			gw_split_pmd(r->mm, HUGE_AT);
-			(void)!gw_madvise(r->mm, HUGE_AT, 32 * PAGE, GW_MADV_PAGEOUT);
+			gw_split_pmd(p->mm, HUGE_AT);
+			(void)!gw_madvise(p->mm, HUGE_AT, 32 * PAGE, GW_MADV_PAGEOUT);
 			break;
 		}
 	}
@@ -638,21 +609,25 @@ static void
 nothing_is_lost(void **state)
 {
 	struct spaces *s = *state;
-	struct run r = {.s = s, .mm = new_space(s)};
-	pthread_t threads[2];
+	struct program p = {.m = s->m,
+		.mm = new_space(s),
+		.at = HUGE_AT + 8,
+		.pages = FRAMES_PER_HUGE,
+		.step = 3,
+		.rounds = 60};
+	pthread_t thread;
 	uint64_t collapsed = 0;
 
-	fill_small(s, r.mm, 1);
-	assert_int_equal(pthread_create(&threads[0], NULL, program, &r), 0);
-	assert_int_equal(pthread_create(&threads[1], NULL, undoer, &r), 0);
-	while (!gw_u32_load_acquire(&r.stop) || collapsed == 0)
-		collapsed += !collapse(r.mm, NULL);
-	for (unsigned i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	assert_int_equal(r.mistakes, 0);
-	assert_frames(r.mm, HUGE_AT, FRAMES_PER_HUGE);
-	verify(s, &r.mm, 1);
-	gw_mm_put(r.mm);
+	fill_small(s, p.mm, 1);
+	program_start(&p);
+	assert_int_equal(pthread_create(&thread, NULL, undoer, &p), 0);
+	while (!program_is_done(&p) || collapsed == 0)
+		collapsed += !collapse(p.mm, NULL);
+	program_end(&p);
+	pthread_join(thread, NULL);
+	assert_frames(p.mm, HUGE_AT, FRAMES_PER_HUGE);
+	verify(s, &p.mm, 1);
+	gw_mm_put(p.mm);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, spaces_teardown)

@@ -15,6 +15,7 @@
 #include "godwit/seed.h"
 #include "machine_fixture.h"
 #include "mm_fixture.h"
+#include "program_fixture.h"
 #include "test.h"
 
 #define GIANT	    8u
@@ -401,51 +402,26 @@ one_gibibyte(void **state)
 #define PAGES  600
 #define ROUNDS 40
 
-struct program {
-	struct spaces *s;
-	struct gw_mm *mm;
-	gw_atomic_u32 done;
-	uint64_t mistakes;
-};
-
-static void *
-run_program(void *arg)
-{
-	struct program *p = arg;
-	struct gw_task task;
-	uint64_t before;
-
-	if (gw_task_attach(&task, p->s->m, 1))
-		abort();
-	for (unsigned round = 0; round < ROUNDS; round++) {
-		for (unsigned i = 0; i < PAGES; i++) {
-			if (gw_cpu_add(p->mm, AT + i * PAGE, 1, &before))
-				abort();
-			p->mistakes += before != round;
-		}
-	}
-	gw_u32_store_release(&p->done, 1);
-	gw_task_detach(&task);
-	return NULL;
-}
-
 /* I5: the pool comes and goes while a program writes to the pages that are in its way. */
 static void
 program_runs_meanwhile(void **state)
 {
 	struct spaces *s = *state;
-	struct program p = {.s = s, .mm = new_space(s)};
+	struct program p = {.m = s->m,
+		.mm = new_space(s),
+		.at = AT,
+		.pages = PAGES,
+		.step = 1,
+		.rounds = ROUNDS};
 	uint64_t had = 0;
-	pthread_t thread;
 
 	map_at(p.mm, AT, PAGES);
-	assert_int_equal(pthread_create(&thread, NULL, run_program, &p), 0);
-	while (!gw_u32_load_acquire(&p.done) || had == 0) {
+	program_start(&p);
+	while (!program_is_done(&p) || had == 0) {
 		had += resize(s, PLACES - 4);
 		assert_int_equal(resize(s, 0), 0);
 	}
-	pthread_join(thread, NULL);
-	assert_int_equal(p.mistakes, 0);
+	program_end(&p);
 	for (unsigned i = 0; i < PAGES; i++)
 		assert_int_equal(peek(p.mm, AT + i * PAGE), ROUNDS);
 	verify(s, &p.mm, 1);

@@ -11,6 +11,7 @@
 #include "godwit/hugetlb.h"
 #include "godwit/memcg.h"
 #include "hugetlb_fixture.h"
+#include "program_fixture.h"
 #include "test.h"
 
 /* n huge pages at HUGE_AT, each frame written with its number. */
@@ -525,50 +526,21 @@ free_pages_are_dissolved(void **state)
 
 /* ---- threads ---- */
 
-#define ROUNDS 40
-
-struct run {
-	struct spaces *s;
-	struct gw_mm *mm;
-	gw_atomic_u32 stop;
-	uint64_t mistakes;
-};
-
-static void *
-program(void *arg)
-{
-	struct run *r = arg;
-	struct gw_task task;
-	uint64_t before;
-
-	if (gw_task_attach(&task, r->s->m, 1))
-		abort();
-	for (unsigned round = 0; round < ROUNDS; round++)
-		for (unsigned i = 0; i < 2 * FRAMES_PER_HUGE; i += 5) {
-			if (gw_cpu_add(r->mm, HUGE_AT + i * PAGE + 8, 1, &before))
-				abort();
-			r->mistakes += before != round;
-		}
-	gw_u32_store_release(&r->stop, 1);
-	gw_task_detach(&task);
-	return NULL;
-}
-
 static void *
 forker(void *arg)
 {
-	struct run *r = arg;
+	const struct program *p = arg;
 	struct gw_task task;
 	struct gw_mm *child;
 	uint64_t got;
 
-	if (gw_task_attach(&task, r->s->m, 0))
+	if (gw_task_attach(&task, p->m, 0))
 		abort();
-	for (unsigned round = 0; !gw_u32_load_acquire(&r->stop); round++) {
+	for (unsigned round = 0; !program_is_done(p); round++) {
 		child = NULL;
-		if (!gw_mm_fork(r->mm, &child))
+		if (!gw_mm_fork(p->mm, &child))
 			gw_mm_put(child);
-		if (gw_hugetlb_resize(r->s->m, 0, GW_HUGE_ORDER, 6 + round % 4, &got))
+		if (gw_hugetlb_resize(p->m, 0, GW_HUGE_ORDER, 6 + round % 4, &got))
 			abort();
 	}
 	gw_task_detach(&task);
@@ -580,17 +552,22 @@ static void
 nothing_is_lost(void **state)
 {
 	struct spaces *s = *state;
-	struct run r = {.s = s, .mm = new_space(s)};
+	struct program p = {.m = s->m,
+		.mm = new_space(s),
+		.at = HUGE_AT + 8,
+		.pages = 2 * FRAMES_PER_HUGE,
+		.step = 5,
+		.rounds = 40};
 	struct target t = {.s = s};
 	const struct gw_migrate_target target = {.get_new_page = get_new, .ctx = &t};
-	pthread_t threads[2];
+	pthread_t thread;
 	uint64_t moved = 0;
 
 	resize(s, 6);
-	fill(r.mm, 2);
-	assert_int_equal(pthread_create(&threads[0], NULL, program, &r), 0);
-	assert_int_equal(pthread_create(&threads[1], NULL, forker, &r), 0);
-	while (!gw_u32_load_acquire(&r.stop) || moved == 0) {
+	fill(p.mm, 2);
+	program_start(&p);
+	assert_int_equal(pthread_create(&thread, NULL, forker, &p), 0);
+	while (!program_is_done(&p) || moved == 0) {
 		struct gw_page_list list;
 
 		gw_page_list_init(&list);
@@ -602,12 +579,11 @@ nothing_is_lost(void **state)
 			gw_putback_movable_pages(s->m, &list);
 		moved -= list.n;
 	}
-	for (unsigned i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	assert_int_equal(r.mistakes, 0);
-	assert_frames(r.mm, HUGE_AT, 2 * FRAMES_PER_HUGE);
-	verify(s, &r.mm, 1);
-	gw_mm_put(r.mm);
+	program_end(&p);
+	pthread_join(thread, NULL);
+	assert_frames(p.mm, HUGE_AT, 2 * FRAMES_PER_HUGE);
+	verify(s, &p.mm, 1);
+	gw_mm_put(p.mm);
 	resize(s, 0);
 }
 

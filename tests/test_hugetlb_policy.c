@@ -11,6 +11,7 @@
 #include "godwit/contig.h"
 #include "godwit/hugetlb.h"
 #include "nodes_fixture.h"
+#include "program_fixture.h"
 
 #define HUGE_AT (64 * TABLE)
 #define HUGE	((gw_pfn_t)1 << GW_HUGE_ORDER)
@@ -666,54 +667,22 @@ address_spaces_move(void **state)
 
 /* ---- threads ---- */
 
-#define ROUNDS 60
-
-struct program {
-	struct nodes *w;
-	struct gw_mm *mm;
-	gw_atomic_u32 done;
-	uint64_t mistakes;
-};
-
-static void *
-run_program(void *arg)
-{
-	struct program *p = arg;
-	struct gw_task task;
-	uint64_t before;
-
-	if (gw_task_attach(&task, p->w->m, 1))
-		abort();
-	for (unsigned round = 0; round < ROUNDS; round++) {
-		for (unsigned i = 0; i < 2 * HUGE; i += 3) {
-			if (gw_cpu_add(p->mm, HUGE_AT + i * PAGE, 1, &before))
-				abort();
-			p->mistakes += before != round;
-		}
-	}
-	gw_u32_store_release(&p->done, 1);
-	gw_task_detach(&task);
-	return NULL;
-}
-
 /* I5, H1: a program loses no word while its pages go from pool to pool, and no pool loses a page.
  */
 static void
 program_runs_meanwhile(void **state)
 {
 	struct nodes *w = *state;
-	struct program p = {.w = w};
+	struct program p = {.m = w->m, .at = HUGE_AT, .pages = 2 * HUGE, .step = 3, .rounds = 60};
 	unsigned moved = 0;
-	pthread_t thread;
 
 	resize_all(w, 2);
 	p.mm = space_of(w, 2);
-	assert_int_equal(pthread_create(&thread, NULL, run_program, &p), 0);
-	for (unsigned node = 0; !gw_u32_load_acquire(&p.done) || !moved; node = (node + 1) % NODES)
+	program_start(&p);
+	for (unsigned node = 0; !program_is_done(&p) || !moved; node = (node + 1) % NODES)
 		for (unsigned i = 0; i < 2; i++)
 			moved += move_to(p.mm, i, (int)node, 0) == (int)node;
-	pthread_join(thread, NULL);
-	assert_int_equal(p.mistakes, 0);
+	program_end(&p);
 	verify(&w->s, &p.mm, 1);
 	gw_mm_put(p.mm);
 	for (unsigned node = 0; node < NODES; node++)
