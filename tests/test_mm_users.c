@@ -109,7 +109,7 @@ users_race_with_the_last_one(void **state)
 		struct keeper k[KEEPERS];
 
 		for (unsigned i = 0; i < KEEPERS; i++)
-			k[i] = (struct keeper){.s = s, .mm = mm, .cpu = i % 2, .a = map(mm, 1)};
+			k[i] = (struct keeper){.s = s, .mm = mm, .cpu = 1 + i, .a = map(mm, 1)};
 		for (unsigned i = 0; i < KEEPERS; i++) {
 			poke(mm, k[i].a, 7);
 			gw_mm_grab(mm);
@@ -124,10 +124,18 @@ users_race_with_the_last_one(void **state)
 	}
 }
 
+/* A CPU for each thread. */
+static int
+setup(void **state)
+{
+	*state = spaces_of(1 + KEEPERS, 1, 1024);
+	return 0;
+}
+
 int
 main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, spaces_setup, spaces_teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, spaces_teardown)
 	const struct CMUnitTest tests[] = {
 		T(users_keep_the_memory),
 		T(counts_keep_the_object),
