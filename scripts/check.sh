@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 export LC_ALL=C.UTF-8
 
-FUZZ_SMOKE_SECONDS=120
+FUZZ_SMOKE_SECONDS=100
 
 logs=build/logs
 mkdir -p $logs build/check
@@ -117,7 +117,7 @@ check_headers() {
 	return $status
 }
 
-# fuzz_smoke: the fuzzers side by side, one per CPU, two minutes in all
+# fuzz_smoke: the fuzzers side by side, one per CPU
 fuzz_smoke() {
 	local targets target share jobs
 
