@@ -389,7 +389,7 @@ all_happened(struct spaces *s)
 	       count_of(s, GW_VM_THP_MIGRATION_SUCCESS) > 0;
 }
 
-/* Issue 5, 6: writes on one CPU, while two tasks split, move, age and fork the same huge pages: no
+/* I5, B8: writes on one CPU, while two tasks split, move, age and fork the same huge pages: no
  * write is lost, and every count is right afterwards. */
 static void
 races(void **state)

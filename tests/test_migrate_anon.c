@@ -355,7 +355,7 @@ no_new_page(void **state)
 
 /* ---- compaction ---- */
 
-/* Issue 3, 4: compaction moves the pages of running programs: what a fragmented address space
+/* FACTS 2.1: compaction moves the pages of running programs: what a fragmented address space
  * leaves free becomes whole blocks, and every byte is where the program wrote it. */
 static void
 compaction_moves_mapped_pages(void **state)

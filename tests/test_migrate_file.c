@@ -393,7 +393,7 @@ evacuation_passes_unmovable_files_by(void **state)
 	close_file(file);
 }
 
-/* FACTS 2.1, issue 3, 4: compaction moves cached pages, but on behalf of who may not call into
+/* FACTS 2.1: compaction moves cached pages, but on behalf of who may not call into
  * file systems anonymous ones only. */
 static void
 compaction_moves_file_pages(void **state)
@@ -697,7 +697,7 @@ use_file(struct mover *mv, struct gw_mapping *mapping)
 	gw_mm_put(mm);
 }
 
-/* Issue 3, 5.6: whichever request for memory fails, no byte is lost and nothing leaks. */
+/* I5: whichever request for memory fails, no byte is lost and nothing leaks. */
 static void
 each_allocation_may_fail(void **state)
 {
