@@ -412,8 +412,10 @@ move_swap_cache(struct trial *t)
 static int
 lock_swapped(struct trial *t)
 {
-	int err;
+	int err = gw_mlock(t->mm, t->at[0], PAGE, false); /* the try before may have locked it */
 
+	if (err)
+		return err;
 	(void)page_out(t);
 	err = gw_mlock(t->mm, t->at[0], PAGE, true);
 	return err ? err : gw_mlock(t->mm, t->at[0], PAGE, false);

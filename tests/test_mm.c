@@ -197,7 +197,7 @@ test_no_access_survives_migration(void **state)
 	gw_mm_put(mm);
 }
 
-/* DONTNEED: zeros on every CPU, frames back, the mapping stays. */
+/* DONTNEED: zeros on every CPU, frames back, the mapping stays; not of locked memory. */
 static void
 test_dontneed(void **state)
 {
@@ -215,6 +215,10 @@ test_dontneed(void **state)
 		assert_int_equal(value, i == 1 ? 0 : 5);
 	}
 	assert_int_equal(gw_madvise(mm, a, 4 * PAGE, GW_MADV_DONTNEED), -ENOMEM);
+	assert_int_equal(gw_mlock(mm, a + PAGE, PAGE, true), 0);
+	assert_int_equal(gw_madvise(mm, a, 3 * PAGE, GW_MADV_DONTNEED), -EINVAL);
+	assert_int_equal(gw_madvise(mm, a, 3 * PAGE, GW_MADV_COLD), -EINVAL);
+	assert_int_equal(gw_madvise(mm, a, 3 * PAGE, GW_MADV_PAGEOUT), -EINVAL);
 	assert_int_equal(peek(mm, a), 5);
 	verify(s, &mm, 1);
 	gw_mm_put(mm);

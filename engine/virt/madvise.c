@@ -116,15 +116,15 @@ gw_mprotect(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, unsigned prot)
 	return err;
 }
 
-/* Is all of the range mapped, and may this be done to it? 0, -ENOMEM, -EINVAL. */
+/* Is all of the range mapped, by VMAs with none of the flags? 0, -ENOMEM, -EINVAL. */
 static int
-check_contents(const struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, bool hugetlb_too)
+check_contents(const struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end, uint32_t refused)
 {
 	if (!gw_vma_covers(mm, start, end))
 		return -ENOMEM;
-	for (const struct gw_inode *node = gw_itree_first(&mm->vmas, start, end);
-		node && !hugetlb_too; node = gw_itree_next(node, start, end))
-		if (gw_vma_find(mm, node->start)->flags & GW_VM_HUGETLB)
+	for (const struct gw_inode *node = gw_itree_first(&mm->vmas, start, end); node;
+		node = gw_itree_next(node, start, end))
+		if (gw_vma_find(mm, node->start)->flags & refused)
 			return -EINVAL;
 	return gw_hugetlb_aligned(mm, start, end) ? 0 : -EINVAL;
 }
@@ -137,7 +137,7 @@ give_up_contents(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 	/* For writing: a fault between an entry's clearing and its flush would give one CPU a new
 	 * page while another still uses the old one. */
 	gw_rw_write_lock(&mm->mmap_lock);
-	err = check_contents(mm, start, end, true);
+	err = check_contents(mm, start, end, GW_VM_LOCKED);
 	if (!err)
 		gw_zap_range(mm, start, end);
 	gw_rw_write_unlock(&mm->mmap_lock);
@@ -150,7 +150,7 @@ cool(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 	int err;
 
 	gw_rw_read_lock(&mm->mmap_lock);
-	err = check_contents(mm, start, end, false);
+	err = check_contents(mm, start, end, GW_VM_LOCKED | GW_VM_HUGETLB);
 	if (!err)
 		change_entries(mm, start, end, make_old, 0);
 	gw_rw_read_unlock(&mm->mmap_lock);
@@ -182,7 +182,7 @@ page_out(struct gw_mm *mm, gw_vaddr_t start, gw_vaddr_t end)
 
 	gw_lru_add_drain_all(mm->machine);
 	gw_rw_read_lock(&mm->mmap_lock);
-	err = check_contents(mm, start, end, false);
+	err = check_contents(mm, start, end, GW_VM_LOCKED | GW_VM_HUGETLB);
 	addr = err ? end : gw_table_next(mm, start, end);
 	while (addr < end) {
 		gw_vaddr_t next = gw_table_end(addr, end);

@@ -14,7 +14,8 @@
  *                    and start, end, pgoff and flags of the VMAs that stand in them (R5, R6)
  *   mm->table_lock   rank PAGETABLE: entries of the upper three levels, huge ones too, and the
  *                    tables deposited for these. Two address spaces': in the order of their
- * addresses leaf lock        rank PAGETABLE: the 512 entries of one lowest table; one of a hashed
+ *                    addresses
+ *   leaf lock        rank PAGETABLE: the 512 entries of one lowest table; one of a hashed
  *                    array in the mm (split locks). Two: in the order of their addresses
  *
  * Lifetimes

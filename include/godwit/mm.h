@@ -131,7 +131,8 @@ GW_MUST_CHECK int gw_mprotect(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, u
 GW_MUST_CHECK int gw_mremap(
 	struct gw_mm *mm, gw_vaddr_t old_addr, uint64_t old_len, uint64_t new_len, gw_vaddr_t *out);
 
-/* 0, -EINVAL, -ENOMEM (a part is not mapped). */
+/* As madvise(2). 0, -EINVAL (also DONTNEED, COLD and PAGEOUT of what is locked, in part or wholly;
+ * nothing has changed), -ENOMEM (a part is not mapped). */
 GW_MUST_CHECK int gw_madvise(
 	struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, enum gw_advice advice);
 
@@ -145,9 +146,9 @@ GW_MUST_CHECK int gw_mlock(struct gw_mm *mm, gw_vaddr_t addr, uint64_t len, bool
 /*
  * exec's temporary stack (R7): map `len` bytes below `top` as a temporary stack, to be written with
  * the new program's arguments; then shift it down by `shift` bytes to its final place. Between the
- * two, rmap cannot be trusted for its pages: migration leaves them alone. top, shift  bytes, page
- * aligned addr        any address in the temporary stack 0, -EINVAL, -ENOMEM (the place is taken,
- * or no memory).
+ * two, rmap cannot be trusted for its pages: migration leaves them alone. `top` and `shift` are in
+ * bytes, page aligned; `addr` is any address in the temporary stack. 0, -EINVAL, -ENOMEM (the place
+ * is taken, or no memory).
  */
 GW_MUST_CHECK int gw_exec_stack(struct gw_mm *mm, gw_vaddr_t top, uint64_t len, gw_vaddr_t *out);
 GW_MUST_CHECK int gw_exec_shift(struct gw_mm *mm, gw_vaddr_t addr, uint64_t shift);

@@ -54,10 +54,23 @@ succeeded(struct storm_thread *t, const struct piece *x, const char *what, int e
 	return false;
 }
 
+/* Locked memory refuses some advice, and is let go then. */
+static int
+give_advice(const struct piece *x, enum gw_advice advice)
+{
+	struct gw_mm *mm = x->p->mm;
+	int err = gw_madvise(mm, piece_address(x), piece_bytes(x), advice);
+
+	if (err != -EINVAL)
+		return err;
+	err = gw_mlock(mm, piece_address(x), piece_bytes(x), false);
+	return err ? err : gw_madvise(mm, piece_address(x), piece_bytes(x), advice);
+}
+
 static void
 dontneed(struct storm_thread *t, struct piece *x)
 {
-	int err = gw_madvise(x->p->mm, piece_address(x), piece_bytes(x), GW_MADV_DONTNEED);
+	int err = give_advice(x, GW_MADV_DONTNEED);
 
 	if (succeeded(t, x, "madvise", err))
 		storm_region_forget(x->r, x->first, x->end);
@@ -73,7 +86,7 @@ advise(struct storm_thread *t, struct piece *x)
 	int err;
 
 	if (which < n)
-		err = gw_madvise(x->p->mm, piece_address(x), piece_bytes(x), advices[which]);
+		err = give_advice(x, advices[which]);
 	else
 		err = gw_mlock(x->p->mm, piece_address(x), piece_bytes(x), which == n);
 	(void)succeeded(t, x, which < n ? "madvise" : "mlock", err);
