@@ -87,6 +87,14 @@ def example_of_address_spaces_loses_nothing():
     return [] if good and int(moved[1]) > 0 else [printed]
 
 
+def embedding_shows_the_example():
+    """docs/embedding.md's C program is examples/spaces.c, below its licence line; what it prints."""
+    source = read("examples/spaces.c").split("\n", 1)[1]
+    shown = fenced("docs/embedding.md", "text")[0].splitlines()
+    wrong = [] if source in fenced("docs/embedding.md", "c") else ["the block of C differs"]
+    return wrong + ([] if is_excerpt(shown, run(SPACES).splitlines()) else ["prints otherwise"])
+
+
 def example_of_a_scenario_is_exhausted():
     """examples/own_scenario.c finds nothing, in every interleaving; docs/explorer.md shows it."""
     printed = run(OWN_SCENARIO)
@@ -152,7 +160,8 @@ def links_lead_somewhere():
 
 def main():
     tests = [readme_shows_the_example, readme_example_prints_what_it_says,
-             example_of_address_spaces_loses_nothing, example_of_a_scenario_is_exhausted, readme_pictures_are_runs,
+             example_of_address_spaces_loses_nothing, embedding_shows_the_example,
+             example_of_a_scenario_is_exhausted, readme_pictures_are_runs,
              every_verb_is_described, manual_has_every_option, json_members_are_documented,
              rows_name_tests, links_lead_somewhere]
     failed = 0
