@@ -4,9 +4,10 @@
  *
  * Idea. The page cache gives the page, read in if need be, and locked. As long as it is locked it
  * stays the file's page at that index: it cannot be truncated, nor migrated. Its entry is made
- * under the lock: read                  read-only, also of shared mappings, so that a write is seen
- *   write, shared         writable and dirty
- *   write, private        no entry of it, but of a copy
+ * under the lock:
+ *   read            read-only, also of shared mappings, so that a write is seen
+ *   write, shared   writable and dirty
+ *   write, private  no entry of it, but of a copy
  *
  * Invariants
  *   L1  the size is compared again under the leaf lock. Truncation changes the size first, then

@@ -157,11 +157,14 @@ struct gw_mm;
 
 /*
  * move_pages(2): move single pages of an address space to nodes, and tell where they are
- * (FACTS 2.3). addrs, nodes, status  n of each; nodes NULL: only tell status  the page's node, or
- * -EFAULT (not mapped, the zero page, not migratable), -ENOENT (not present), -EACCES (mapped
- * elsewhere, without GW_MOVE_ALL), -EBUSY (not isolatable), -ENODEV (no such node), -ENOMEM,
- * -EAGAIN (it did not move) Returns 0 if every page is where it was wanted, the number of pages
- * that are not, or -EINVAL. Mode SYNC. Any attached task.
+ * (FACTS 2.3).
+ *   addrs, nodes, status  n of each; nodes NULL: only tell
+ *   status                the page's node, or -EFAULT (not mapped, the zero page, not migratable),
+ *                         -ENOENT (not present), -EACCES (mapped elsewhere, without GW_MOVE_ALL),
+ *                         -EBUSY (not isolatable), -ENODEV (no such node), -ENOMEM, -EAGAIN (it did
+ *                         not move)
+ * Returns 0 if every page is where it was wanted, the number of pages that are not, or -EINVAL.
+ * Mode SYNC. Any attached task.
  */
 GW_MUST_CHECK int gw_move_pages(struct gw_mm *mm, size_t n, const uint64_t *addrs, const int *nodes,
 	int *status, unsigned flags);
