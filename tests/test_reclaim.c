@@ -196,7 +196,8 @@ pageout_takes_own_pages(void **state)
 	end_spaces(s, both, 2);
 }
 
-/* Pages of files as well: what was written is in the store before they go. Locked ones stay. */
+/* Pages of files as well: what was written is in the store before they go. A range that is locked,
+ * in part or wholly, refuses. */
 static void
 pageout_takes_pages_of_files(void **state)
 {
@@ -208,7 +209,9 @@ pageout_takes_pages_of_files(void **state)
 
 	fill(mm, addr, 8, 1);
 	assert_int_equal(gw_mlock(mm, addr + 6 * PAGE, 2 * PAGE, true), 0);
-	assert_int_equal(gw_madvise(mm, addr, 8 * PAGE, GW_MADV_PAGEOUT), 0);
+	assert_int_equal(gw_madvise(mm, addr, 8 * PAGE, GW_MADV_PAGEOUT), -EINVAL);
+	assert_int_equal(present(mm, addr, 8), 8);
+	assert_int_equal(gw_madvise(mm, addr, 6 * PAGE, GW_MADV_PAGEOUT), 0);
 	assert_int_equal(present(mm, addr, 6), 0);
 	assert_int_equal(present(mm, addr + 6 * PAGE, 2), 2);
 	assert_int_equal(gw_mapping_cached(file), 2);

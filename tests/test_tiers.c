@@ -271,9 +271,9 @@ what_goes_and_what_stays(void **state)
 	fill(mm, mapped, 8);
 	fill(mm, locked, 8);
 	fill(mm, hot, 8);
-	assert_int_equal(gw_mlock(mm, locked, 8 * PAGE, true), 0);
 	cool(w, mm, mapped, 8);
 	cool(w, mm, locked, 8);
+	assert_int_equal(gw_mlock(mm, locked, 8 * PAGE, true), 0);
 	assert_int_equal(gw_reclaim(w->m, 0, NULL, 8), 8);
 	assert_int_equal(pages_on(w, mm, mapped, 8, 2), 8);
 	assert_int_equal(pages_on(w, mm, hot, 8, 0), 8);
