@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 export LC_ALL=C.UTF-8
 
-FUZZ_SMOKE_SECONDS=100
+FUZZ_SMOKE_SECONDS=60
 
 logs=build/logs
 mkdir -p $logs build/check
